@@ -1,0 +1,1 @@
+"""Interrupts a SageMaker training job on this machine, and proves whether training resumed."""
