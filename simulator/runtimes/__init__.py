@@ -1,0 +1,1 @@
+"""Where an attempt runs: one folder a runtime, all behind `port.Runtime`."""

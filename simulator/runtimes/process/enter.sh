@@ -1,0 +1,53 @@
+# Run by unshare as the first process of the instance's namespaces: builds its view of the machine, then becomes COMMAND.
+#   enter.sh INSTANCE LOCAL_PATH WORKDIR HOST KEPT -- COMMAND…
+# INSTANCE/ml becomes /opt/ml, INSTANCE/checkpoints LOCAL_PATH and INSTANCE/tmp /tmp. The rest of the machine is an
+# overlay whose writes land in INSTANCE/upper; what cannot be overlaid is read-only. KEPT: mounts below the top level
+# that the command needs, separated by colons. "ready" is written to standard input, the
+# write end of a pipe, when all this stands; COMMAND gets /dev/null in its place.
+set -eu
+instance=$1 local_path=$2 workdir=$3 host=$4 kept=$5
+shift 6
+root=$instance/root
+mkdir -p "$root" "$instance/upper" "$instance/work"
+
+read_only() {
+  mount --rbind "$1" "$root$1"
+  mount -o remount,bind,ro "$root$1" 2>/dev/null || mount -o remount,bind,ro,nosuid,nodev "$root$1" 2>/dev/null ||
+    { umount -l "$root$1"; echo "left out, as it cannot be made read-only: $1" >&2; }
+}
+
+for top in /*; do
+  if [ -L "$top" ]; then ln -s "$(readlink "$top")" "$root$top"; continue; fi
+  [ -d "$top" ] || continue
+  mkdir -p "$root$top"
+  case $top in
+    /proc | /tmp) ;;
+    /dev | /sys) mount --rbind "$top" "$root$top" ;;
+    *)
+      mkdir -p "$instance/upper$top" "$instance/work$top"
+      layers="lowerdir=$top,upperdir=$instance/upper$top,workdir=$instance/work$top"
+      # volatile: the instance is thrown away, so nothing need be written out when it goes (that took seconds)
+      mount -t overlay overlay -o "$layers,volatile" "$root$top" 2>/dev/null ||
+        mount -t overlay overlay -o "$layers" "$root$top" 2>/dev/null || read_only "$top"
+      ;;
+  esac
+done
+
+rest=$kept
+while [ -n "$rest" ]; do
+  one=${rest%%:*}
+  rest=${rest#"$one"} rest=${rest#:}
+  mkdir -p "$root$one" && read_only "$one"
+done
+
+mount -t tmpfs shm "$root/dev/shm" 2>/dev/null || true
+mount --bind "$instance/tmp" "$root/tmp"
+mkdir -p "$root/opt/ml" 2>/dev/null || mount -t tmpfs opt "$root/opt" && mkdir -p "$root/opt/ml"
+mount --bind "$instance/ml" "$root/opt/ml"
+mkdir -p "$root$local_path"
+mount --bind "$instance/checkpoints" "$root$local_path"
+mount -t proc proc "$root/proc"
+hostname "$host" 2>/dev/null || true
+echo ready >&0
+exec </dev/null
+exec chroot "$root" /bin/sh -c 'cd "$1" && shift && exec "$@"' sh "$workdir" "$@"

@@ -1,0 +1,90 @@
+"""How far a script can be shut in here: found out by doing it once, never by asking for versions."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
+ENTER = Path(__file__).with_name("enter.sh")
+UNSHARE = Path(__file__).with_name("unshare.py")
+PROBE_SECONDS = 20.0
+
+
+class Isolation(StrEnum):
+    """What the script is shut in with."""
+
+    NAMESPACES = "namespaces"
+    USER_NAMESPACES = "user-namespaces"
+    PLAIN = "plain"
+
+
+FIDELITY_LOST = {
+    Isolation.NAMESPACES: (),
+    Isolation.USER_NAMESPACES: ("the script is root only in its own eyes: it has this user's rights on the machine",),
+    Isolation.PLAIN: (
+        "namespaces are not allowed here, so the script shares this machine's files, /tmp and processes",
+        "/opt/ml is another folder, named by SM_ML_ROOT, SM_* and checkpointconfig.json: other scripts need Docker",
+        "the script is not PID 1: without a handler SIGTERM ends it, in a container it would be ignored",
+    ),
+}
+
+
+def entering(
+    isolation: Isolation,
+    instance: Path,
+    local_path: str,
+    workdir: str,
+    host: str,
+    command: list[str],
+) -> list[str]:
+    """The command that runs `command` as PID 1 of fresh namespaces, killed when the harness's spawning thread dies."""
+    user = ["--user"] if isolation is Isolation.USER_NAMESPACES else []
+    return [
+        *(sys.executable, "-I", "-S", str(UNSHARE), *user),
+        *("/bin/sh", str(ENTER), str(instance), local_path, workdir, host, _kept_mounts(), "--"),
+        *command,
+    ]
+
+
+@cache
+def best_isolation() -> Isolation:
+    """The best that works on this machine, tried with a command that does nothing."""
+    if sys.platform != "linux":
+        return Isolation.PLAIN
+    candidates = [Isolation.NAMESPACES] if os.geteuid() == 0 else []
+    for isolation in [*candidates, Isolation.USER_NAMESPACES]:
+        if _works(isolation):
+            return isolation
+    return Isolation.PLAIN
+
+
+def make_folders(instance: Path) -> None:
+    """The folders that enter.sh expects in an instance."""
+    for name in ("ml", "tmp", "tmp/home", "checkpoints"):
+        (instance / name).mkdir(parents=True, exist_ok=True)
+    (instance / "tmp").chmod(0o1777)
+
+
+def _works(isolation: Isolation) -> bool:
+    with tempfile.TemporaryDirectory(prefix="spot-simulator-probe-", ignore_cleanup_errors=True) as folder:
+        instance = Path(folder)
+        make_folders(instance)
+        command = entering(isolation, instance, "/opt/ml/checkpoints", "/", "algo-1", [sys.executable, "-c", ""])
+        try:
+            ready = ["/bin/sh", "-c", 'exec "$@" <&1', "sh", *command]  # what it says of itself goes to the output
+            done = subprocess.run(ready, capture_output=True, timeout=PROBE_SECONDS, check=False)
+        except (OSError, subprocess.SubprocessError):
+            return False
+        return done.returncode == 0 and done.stdout.strip() == b"ready"
+
+
+def _kept_mounts() -> str:
+    """Mounts below the top level that hold this Python: an overlay of the top-level folder does not show them."""
+    needed = {Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()}
+    mounts = {parent for path in needed for parent in (path, *path.parents) if parent.is_mount()}
+    return ":".join(str(mount) for mount in sorted(mounts) if len(mount.parts) > 2)

@@ -1,0 +1,80 @@
+"""The process runtime, with every kind of isolation that this machine allows."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from simulator.core.errors import UsageError
+from simulator.core.job import CheckpointConfig, TrainingJob
+from simulator.runtimes.process import Isolation, ProcessRuntime
+from simulator.runtimes.process.isolation import _works
+from tests.runtimes.contract import RuntimeContract, ShutInContract
+
+
+class TestNamespaces(ShutInContract):
+    @pytest.fixture
+    def runtime(self) -> ProcessRuntime:
+        if os.geteuid() != 0 or not _works(Isolation.NAMESPACES):
+            pytest.skip("needs root and namespaces")
+        return ProcessRuntime(isolation=Isolation.NAMESPACES)
+
+
+class TestUserNamespaces(ShutInContract):
+    @pytest.fixture
+    def runtime(self) -> ProcessRuntime:
+        if not _works(Isolation.USER_NAMESPACES):
+            pytest.skip("user namespaces are not allowed here")
+        return ProcessRuntime(isolation=Isolation.USER_NAMESPACES)
+
+
+class TestPlain(RuntimeContract):
+    @pytest.fixture
+    def runtime(self) -> ProcessRuntime:
+        return ProcessRuntime(isolation=Isolation.PLAIN)
+
+    def test_it_says_what_it_loses(self, runtime: ProcessRuntime) -> None:
+        assert any("needs Docker" in sentence or "need Docker" in sentence for sentence in runtime.fidelity_lost)
+
+
+def test_an_image_without_a_script_is_refused_with_the_way_out() -> None:
+    job = TrainingJob("a-job", CheckpointConfig("s3://bucket/prefix"), image="some-image")
+    with pytest.raises(UsageError) as refusal:
+        ProcessRuntime().prepare(job)
+    assert "--entry-script" in refusal.value.next_step
+
+
+HARNESS = """
+import sys
+from pathlib import Path
+from simulator.core.job import CheckpointConfig, TrainingJob
+from simulator.runtimes.port import AttemptSpec
+from simulator.runtimes.process import ProcessRuntime
+root = Path(sys.argv[1])
+(root / "instance" / "checkpoints").mkdir(parents=True)
+job = TrainingJob("a-job", CheckpointConfig("s3://b00/p"), source_dir=root / "source", entry_script="train.py")
+running = ProcessRuntime().start(AttemptSpec(job, "run", 1, "algo-1", root / "instance", root / "instance/checkpoints"))
+print(running.identity.split()[1], flush=True)
+running.wait(None)
+"""
+
+
+def test_a_killed_harness_takes_its_script_with_it(tmp_path: Path) -> None:
+    if ProcessRuntime().mode is Isolation.PLAIN:
+        pytest.skip("without namespaces nothing ties the two together")
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "train.py").write_text("import time\ntime.sleep(600)\n")
+    with subprocess.Popen([sys.executable, "-c", HARNESS, str(tmp_path)], stdout=subprocess.PIPE) as harness:
+        assert harness.stdout is not None
+        script = int(harness.stdout.readline())
+        harness.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while Path(f"/proc/{script}").exists():
+        assert time.monotonic() < deadline, "the script outlived its harness"
+        time.sleep(0.02)
