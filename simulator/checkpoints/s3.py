@@ -1,0 +1,269 @@
+"""The object store on S3: bytes up in parts that can be stopped, bytes down in one stream, digests remembered."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import os
+import stat
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from simulator.checkpoints.folder import is_safe
+from simulator.checkpoints.manifest import CHUNK_BYTES
+from simulator.checkpoints.s3_client import s3_errors
+from simulator.checkpoints.store import FileVersion, Manifest, ObjectInfo, TransferAbandoned
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+PART_BYTES = 16 << 20  # larger files go by multipart; of 8, 16, 32 and 64 MiB moto took this fastest
+PARTS_IN_FLIGHT = 2  # of one file; more made moto slower and cost PART_BYTES of memory each
+PART_THREADS = 4
+MAX_PARTS = 10_000  # S3's limit
+MAX_KEY_BYTES = 1024  # S3's limit
+SEND_BYTES = 256 << 10  # how much goes out between two questions whether the transfer was abandoned
+HASHING_THREADS = 4
+
+IsAbandoned = Callable[[], bool]
+
+
+class _Cut(BaseException):
+    """Ends a request in the middle of its body. No Exception, because botocore would retry those."""
+
+
+class _Body(io.BytesIO):
+    """The body of a request, cut off as soon as the transfer is abandoned."""
+
+    def __init__(self, content: bytes, is_abandoned: IsAbandoned) -> None:
+        super().__init__(content)
+        self._is_abandoned = is_abandoned
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self._is_abandoned():
+            raise _Cut
+        # http.client asks for 16 KiB at a time; larger blocks are sent as they are, in fewer turns of the interpreter.
+        return super().read(max(size, SEND_BYTES) if size is not None and size > 0 else size)
+
+
+class S3Store:
+    """ObjectStore below one prefix of a bucket.
+
+    A file a/b goes to PREFIX/a/b; the slash is added when the prefix has none. Listing goes by the prefix exactly as
+    it was given, as SageMaker's does, so that `job-1` also lists what belongs to `job-10`: such an object's path is
+    what follows the prefix (`0/x` for job-10/x; an assumption), it can be fetched, and it is never deleted or
+    overwritten. Where an own object has the same path, the own one counts.
+    """
+
+    def __init__(self, client: S3Client, bucket: str, prefix: str) -> None:
+        self._client, self._bucket, self._prefix = client, bucket, prefix
+        self._own = prefix if not prefix or prefix.endswith("/") else prefix + "/"
+        self._siblings: dict[str, str] = {}
+        self._known: dict[tuple[str, str, int], str] = {}  # (key, etag, bytes) → sha256
+        self._parts = ThreadPoolExecutor(PART_THREADS, "s3-part")
+        self._lock = threading.Lock()
+
+    def put(self, source: Path, path: str, is_abandoned: IsAbandoned) -> FileVersion:
+        """Store a file. The bytes are read once, in order, and those that were hashed are those that are sent.
+
+        Raises FileNotFoundError and other OSErrors of the local file, OSError (ENAMETOOLONG) for a key S3 does not
+        take, TransferAbandoned, and EnvironmentFailure.
+        """
+        key = self._own + path
+        if len(key.encode()) > MAX_KEY_BYTES:
+            raise OSError(errno.ENAMETOOLONG, f"S3 keys have at most {MAX_KEY_BYTES} bytes", path)
+        with _opened(source) as (file, size), s3_errors(self._client, f"{path} cannot be uploaded"):
+            if is_abandoned():
+                raise TransferAbandoned(path)
+            try:
+                if size <= PART_BYTES:
+                    return self._put_at_once(key, _read(file, size), is_abandoned)
+                return self._put_in_parts(key, file, size, is_abandoned)
+            except _Cut:
+                raise TransferAbandoned(path) from None
+
+    def _put_at_once(self, key: str, content: bytes, is_abandoned: IsAbandoned) -> FileVersion:
+        body = content if len(content) <= SEND_BYTES else _Body(content, is_abandoned)
+        answer = self._client.put_object(Bucket=self._bucket, Key=key, Body=body)
+        return self._learn(key, answer["ETag"], FileVersion(len(content), hashlib.sha256(content).hexdigest()))
+
+    def _put_in_parts(self, key: str, file: BinaryIO, size: int, is_abandoned: IsAbandoned) -> FileVersion:
+        upload_id = self._client.create_multipart_upload(Bucket=self._bucket, Key=key)["UploadId"]
+        in_flight: deque[Future[CompletedPartTypeDef]] = deque()
+        try:
+            parts, version = self._send_parts(key, upload_id, file, size, is_abandoned, in_flight)
+            if is_abandoned():
+                raise _Cut
+            answer = self._client.complete_multipart_upload(
+                Bucket=self._bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts}
+            )
+            return self._learn(key, answer["ETag"], version)
+        except BaseException:
+            for future in in_flight:
+                future.cancel()
+            for future in in_flight:
+                with suppress(BaseException):  # the first failure is the one that counts
+                    future.result()
+            with suppress(BotoCoreError, ClientError):
+                self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
+            raise
+
+    def _send_parts(
+        self,
+        key: str,
+        upload_id: str,
+        file: BinaryIO,
+        size: int,
+        is_abandoned: IsAbandoned,
+        in_flight: deque[Future[CompletedPartTypeDef]],
+    ) -> tuple[list[CompletedPartTypeDef], FileVersion]:
+        part_bytes = max(PART_BYTES, -(-size // MAX_PARTS))
+        digest, sent, number = hashlib.sha256(), 0, 0
+        parts: list[CompletedPartTypeDef] = []
+        while sent < size and (content := _read(file, min(part_bytes, size - sent))):
+            if is_abandoned():
+                raise _Cut
+            number, sent = number + 1, sent + len(content)
+            in_flight.append(self._parts.submit(self._send_part, key, upload_id, number, content, is_abandoned))
+            digest.update(content)
+            while len(in_flight) >= PARTS_IN_FLIGHT:
+                parts.append(in_flight.popleft().result())
+        while in_flight:
+            parts.append(in_flight.popleft().result())
+        return parts, FileVersion(sent, digest.hexdigest())
+
+    def _send_part(
+        self, key: str, upload_id: str, number: int, content: bytes, is_abandoned: IsAbandoned
+    ) -> CompletedPartTypeDef:
+        answer = self._client.upload_part(
+            Bucket=self._bucket,
+            Key=key,
+            UploadId=upload_id,
+            PartNumber=number,
+            Body=_Body(content, is_abandoned),
+        )
+        return {"PartNumber": number, "ETag": answer["ETag"]}
+
+    def get(self, path: str, target: Path, is_abandoned: IsAbandoned = lambda: False) -> FileVersion:
+        """Fetch an object in one stream (moto answers ranges by copying the whole object for each).
+
+        Raises FileNotFoundError when there is none, OSError of the local disk, TransferAbandoned (nothing is left of
+        the file then) and EnvironmentFailure.
+        """
+        handle, aside = tempfile.mkstemp(prefix=".spot-", dir=target.parent)
+        try:
+            with os.fdopen(handle, "wb", buffering=0) as file:
+                version = self._fetch(self._key_of(path), file.write, is_abandoned)
+            Path(aside).chmod(0o644)  # as any script's own file; mkstemp makes 0600
+            Path(aside).replace(target)
+        except BaseException:
+            Path(aside).unlink(missing_ok=True)
+            raise
+        return version
+
+    def _fetch(self, key: str, write: Callable[[bytes], object], is_abandoned: IsAbandoned) -> FileVersion:
+        digest, size = hashlib.sha256(), 0
+        with s3_errors(self._client, f"s3://{self._bucket}/{key} cannot be fetched"):
+            try:
+                answer = self._client.get_object(Bucket=self._bucket, Key=key)
+            except self._client.exceptions.NoSuchKey:
+                raise FileNotFoundError(errno.ENOENT, "there is no such object", key) from None
+            with answer["Body"] as body:
+                while chunk := body.read(CHUNK_BYTES):
+                    if is_abandoned():
+                        raise TransferAbandoned(key)
+                    digest.update(chunk)
+                    write(chunk)
+                    size += len(chunk)
+        return self._learn(key, answer["ETag"], FileVersion(size, digest.hexdigest()))
+
+    def list(self) -> list[ObjectInfo]:
+        """All objects below the prefix as it was given, by path; the keys ending in a slash that consoles make for
+        folders are left out. Paths may be unsafe to join (`../x`): see `folder.is_safe`."""
+        own: dict[str, ObjectInfo] = {}
+        siblings: dict[str, tuple[str, ObjectInfo]] = {}
+        for key, size, etag in self._keys():
+            if key.startswith(self._own):
+                path = key[len(self._own) :]
+                own[path] = ObjectInfo(path, size, etag)
+            else:
+                path = key[len(self._prefix) :]
+                siblings[path] = key, ObjectInfo(path, size, etag)
+        with self._lock:
+            self._siblings = {path: key for path, (key, _) in siblings.items() if path not in own}
+        return sorted(({path: info for path, (_, info) in siblings.items()} | own).values(), key=lambda info: info.path)
+
+    def _keys(self) -> Iterator[tuple[str, int, str]]:
+        with s3_errors(self._client, f"s3://{self._bucket}/{self._prefix} cannot be listed"):
+            for page in self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=self._prefix
+            ):
+                for item in page.get("Contents", []):
+                    if item["Key"] != self._prefix and not item["Key"].endswith("/"):
+                        yield item["Key"], item["Size"], item["ETag"]
+
+    def delete(self, path: str) -> None:
+        """Delete an own object; deleting what is not there is no error. Raises EnvironmentFailure."""
+        with s3_errors(self._client, f"{path} cannot be deleted"):
+            self._client.delete_object(Bucket=self._bucket, Key=self._own + path)
+
+    def digests(self) -> Manifest:
+        """The manifest of what is durable now. Costs one listing; only content that this store has neither sent nor
+        fetched is fetched and hashed. Objects with unsafe paths are left out. Raises EnvironmentFailure."""
+        with ThreadPoolExecutor(HASHING_THREADS, "s3-hash") as pool:
+            versions = pool.map(self._version_of, infos := [info for info in self.list() if is_safe(info.path)])
+            return {info.path: version for info, version in zip(infos, versions, strict=True) if version is not None}
+
+    def _version_of(self, info: ObjectInfo) -> FileVersion | None:
+        key = self._key_of(info.path)
+        with self._lock:
+            known = self._known.get((key, info.etag, info.bytes))
+        if known is not None:
+            return FileVersion(info.bytes, known)
+        try:
+            return self._fetch(key, lambda chunk: None, lambda: False)
+        except FileNotFoundError:
+            return None  # deleted since it was listed
+
+    def close(self) -> None:
+        """Let go of the threads that send parts."""
+        self._parts.shutdown(wait=False, cancel_futures=True)
+
+    def _key_of(self, path: str) -> str:
+        with self._lock:
+            return self._siblings.get(path, self._own + path)
+
+    def _learn(self, key: str, etag: str, version: FileVersion) -> FileVersion:
+        with self._lock:
+            self._known[key, etag, version.bytes] = version.digest
+        return version
+
+
+@contextmanager
+def _opened(source: Path) -> Iterator[tuple[BinaryIO, int]]:
+    """A regular file and its size at this moment. A link or a FIFO put in its place meanwhile is not followed."""
+    handle = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb", buffering=0) as file:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(source))
+        yield file, status.st_size
+
+
+def _read(file: BinaryIO, size: int) -> bytes:
+    """Up to `size` bytes; fewer only at the end of a file that shrank."""
+    chunks: list[bytes] = []
+    while size > 0 and (chunk := file.read(size)):
+        chunks.append(chunk)
+        size -= len(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
