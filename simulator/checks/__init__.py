@@ -1,0 +1,67 @@
+"""Judges a finished run: one rule a file, named after its hazard, listed in RULES; evidence in, findings out.
+
+A new rule (SPOT008 would be `diverged.py`, beside `equivalence.py`, which compares runs already) is a module with a
+`check(evidence)` and a `RULE`, and one line in the table below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from simulator.checks import (
+    crash_on_restore,
+    lost_progress,
+    lying_exit,
+    max_wait_exceeded,
+    no_checkpoint,
+    no_model,
+    not_durable_in_time,
+    restarted_from_scratch,
+    sigterm_ignored,
+    sigterm_swallowed,
+    wrong_path,
+)
+from simulator.checks.evidence import Evidence
+from simulator.checks.rule import Finding, Rule, Severity
+
+__all__ = ["RULES", "BrokenCheck", "Evidence", "Finding", "Rule", "Severity", "check_all"]
+
+RULES: Mapping[str, Rule] = {
+    rule.id: rule
+    for rule in (
+        no_checkpoint.RULE,
+        restarted_from_scratch.RULE,
+        lost_progress.RULE,
+        sigterm_swallowed.RULE,
+        sigterm_ignored.RULE,
+        not_durable_in_time.RULE,
+        wrong_path.RULE,
+        lying_exit.RULE,
+        no_model.RULE,
+        max_wait_exceeded.RULE,
+        crash_on_restore.RULE,
+    )
+}
+
+
+@dataclass(frozen=True)
+class BrokenCheck:
+    """A rule that could not answer: the question stays open."""
+
+    rule: str
+    name: str
+    error: str
+
+
+def check_all(evidence: Evidence) -> tuple[list[Finding], list[BrokenCheck]]:
+    """Every rule's findings, errors first, and the rules that could not answer."""
+    findings: list[Finding] = []
+    broken: list[BrokenCheck] = []
+    for rule in RULES.values():
+        try:
+            findings += rule.check(evidence)
+        except Exception as error:  # noqa: BLE001 - whatever a rule trips over, the answer is "unknown", not a crash
+            broken.append(BrokenCheck(rule.id, rule.name, f"{type(error).__name__}: {error}"))
+    findings.sort(key=lambda finding: (finding.severity is Severity.WARNING, finding.rule, finding.attempt))
+    return findings, broken

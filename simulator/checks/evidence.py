@@ -1,0 +1,372 @@
+"""The finished run as the rules question it: the timeline indexed once, and the questions that several rules share.
+
+Judge what happened, not what was meant: only the timeline is read, never the harness's intentions. What the timeline
+must hold and does not is an `EvidenceMissing`, which leaves the question open.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, TypeVar, cast
+
+from simulator.checks.durability import FILE_KINDS, DurableFile, FileHistory, Upload, Version, file_history
+from simulator.checks.file_names import may_be_a_checkpoint
+from simulator.checks.progress import LoggedLine, Progress, Walk, lines_of, progress_of
+from simulator.core.job import CHECKPOINT_LOCAL_PATH
+from simulator.core.timeline import Event, Kind, Timeline
+
+T = TypeVar("T")
+_ANSWERS_WITHIN_SECONDS = 2.0
+_LEAVES_WITHIN_SECONDS = 5.0  # a save this long before the script's own exit is what it left with
+
+
+class EvidenceMissing(Exception):
+    """A rule cannot answer, because the timeline lacks what it has to read."""
+
+
+@dataclass(frozen=True)
+class JudgeOptions:
+    """What judging may be told. `metric`: the progress metric, instead of the likeliest.  `rtol`: tier 2's tolerance.
+    `detection_seconds`: how late a write, a log line or a transfer may have been noticed, at most."""
+
+    metric: str | None = None
+    rtol: float = 1e-3
+    detection_seconds: float = 0.5
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process of a PROCESSES event."""
+
+    pid: int
+    ppid: int
+    command: str
+    catches_sigterm: bool
+    ignores_sigterm: bool
+    blocks_sigterm: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """The process as a finding's evidence holds it."""
+        return {
+            "pid": self.pid,
+            "ppid": self.ppid,
+            "command": self.command,
+            "catches_sigterm": self.catches_sigterm,
+            "ignores_sigterm": self.ignores_sigterm,
+            "blocks_sigterm": self.blocks_sigterm,
+        }
+
+
+class Evidence:
+    """One run's timeline, indexed; `baselines` are the uninterrupted runs of the same job, indexed the same way."""
+
+    def __init__(
+        self, timeline: Timeline, options: JudgeOptions | None = None, baselines: Sequence[Evidence] = ()
+    ) -> None:
+        self.timeline = timeline
+        self.options = options or JudgeOptions()
+        self.baselines = baselines
+        self._by_kind: dict[tuple[int, Kind], list[Event]] = defaultdict(list)
+        for event in timeline:
+            self._by_kind[event.attempt, event.kind].append(event)
+        self.attempts = sorted({event.attempt for event in timeline.of(Kind.ATTEMPT_STARTED)})
+        self._answers: dict[Callable[[Evidence], object], object] = {}
+
+    def once(self, question: Callable[[Evidence], T]) -> T:
+        """The answer to a question that several rules ask, worked out once."""
+        if question not in self._answers:
+            self._answers[question] = question(self)
+        return cast(T, self._answers[question])
+
+    # What was planned and what became of the job.
+
+    @cached_property
+    def started(self) -> Mapping[str, Any]:
+        """RUN_STARTED's data."""
+        event = self.timeline.first(Kind.RUN_STARTED)
+        if event is None:
+            raise EvidenceMissing("the timeline has no run-started event")
+        return event.data
+
+    @cached_property
+    def planned(self) -> list[str]:
+        """The planned interruptions' texts, in order; interruption i belongs to attempt i."""
+        return [str(text) for text in self.started["interruptions"]]
+
+    @property
+    def profile(self) -> Mapping[str, Any]:
+        """The profile's fields: warning_seconds, sigterm, grace_seconds."""
+        profile: Mapping[str, Any] = self.started["profile"]
+        return profile
+
+    @property
+    def checkpoint_path(self) -> str:
+        """CheckpointConfig.LocalPath."""
+        return str((self.started.get("CheckpointConfig") or {}).get("LocalPath", CHECKPOINT_LOCAL_PATH))
+
+    @cached_property
+    def final_status(self) -> str | None:
+        """The last SecondaryStatus."""
+        statuses = self.timeline.of(Kind.SECONDARY_STATUS)
+        return str(statuses[-1].data["status"]) if statuses else None
+
+    # Events of one attempt.
+
+    def of(self, kind: Kind, attempt: int) -> list[Event]:
+        """Events of a kind in an attempt."""
+        return self._by_kind.get((attempt, kind), [])
+
+    def first(self, kind: Kind, attempt: int) -> Event | None:
+        """The first one, if any."""
+        return next(iter(self.of(kind, attempt)), None)
+
+    def last(self, kind: Kind, attempt: int) -> Event | None:
+        """The last one, if any."""
+        return next(reversed(self.of(kind, attempt)), None)
+
+    def outcome(self, attempt: int) -> str | None:
+        """How the attempt ended: reclaimed, completed, failed or stopped; None while it had not."""
+        event = self.last(Kind.ATTEMPT_ENDED, attempt)
+        return None if event is None else str(event.data.get("outcome"))
+
+    @cached_property
+    def reclaimed(self) -> list[int]:
+        """The attempts whose instance was taken away."""
+        return [attempt for attempt in self.attempts if self.outcome(attempt) == "reclaimed"]
+
+    def sigterm(self, attempt: int) -> Event | None:
+        """The SIGTERM that reached the entrypoint, if one did."""
+        return next(
+            (
+                event
+                for event in self.of(Kind.SIGNAL_SENT, attempt)
+                if str(event.data.get("signal")) in ("SIGTERM", "15", "Signals.SIGTERM") and event.data.get("delivered")
+            ),
+            None,
+        )
+
+    def notice(self, attempt: int) -> Event | None:
+        """The interruption notice, if one was given."""
+        return self.first(Kind.NOTICE_GIVEN, attempt)
+
+    def warned_at(self, attempt: int) -> float | None:
+        """When the script could first have known: the notice, or else SIGTERM."""
+        told = self.notice(attempt) or self.sigterm(attempt)
+        return None if told is None else told.at
+
+    def killed(self, attempt: int) -> Event | None:
+        """The SIGKILL that ended a process still running, if one did."""
+        return next((event for event in self.of(Kind.KILLED, attempt) if event.data.get("observed")), None)
+
+    def exited(self, attempt: int) -> Event | None:
+        """The process's end."""
+        return self.last(Kind.PROCESS_EXITED, attempt)
+
+    def exited_by_itself(self, attempt: int) -> bool:
+        """Whether the process ended without being killed."""
+        return self.exited(attempt) is not None and self.killed(attempt) is None
+
+    def began_at(self, attempt: int) -> float | None:
+        """When the process started; None when it never did."""
+        event = self.first(Kind.PROCESS_STARTED, attempt)
+        return None if event is None else event.at
+
+    def gone_at(self, attempt: int) -> float:
+        """When the instance was lost to the script: the kill, else the process's end, else the wipe."""
+        ends = [self.killed(attempt), self.exited(attempt), self.last(Kind.INSTANCE_WIPED, attempt)]
+        ends.append(self.last(Kind.ATTEMPT_ENDED, attempt))
+        for event in ends:
+            if event is not None:
+                return event.at
+        raise EvidenceMissing(f"attempt {attempt} has no end in the timeline")
+
+    def processes_at_sigterm(self, attempt: int) -> list[Process]:
+        """The processes as they were when SIGTERM was sent; empty when nobody could read them."""
+        signal = self.sigterm(attempt)
+        if signal is None:
+            return []
+        snapshots = [event for event in self.of(Kind.PROCESSES, attempt) if event.data.get("processes")]
+        before = [event for event in snapshots if event.at <= signal.at]
+        if not before:
+            return []
+        return [
+            Process(
+                int(entry["pid"]),
+                int(entry["ppid"]),
+                str(entry.get("command", "")),
+                bool(entry.get("catches_sigterm")),
+                bool(entry.get("ignores_sigterm")),
+                bool(entry.get("blocks_sigterm")),
+            )
+            for entry in before[-1].data["processes"]
+        ]
+
+    # Progress.
+
+    @cached_property
+    def lines(self) -> Mapping[int, Sequence[LoggedLine]]:
+        """Attempt → the log lines that gave numbers."""
+        return {attempt: lines_of(self.of(Kind.METRIC, attempt)) for attempt in self.attempts}
+
+    @cached_property
+    def progress(self) -> Progress | None:
+        """How far every attempt came; None when the log tells no progress."""
+        return progress_of(self.lines, self.options.metric)
+
+    def walk(self, attempt: int) -> Walk | None:
+        """One attempt's progress; None when it logged none."""
+        return self.progress.walks.get(attempt) if self.progress else None
+
+    def walk_after(self, attempt: int) -> tuple[int, Walk] | None:
+        """The first later attempt that logged progress."""
+        for later in self.attempts:
+            walk = self.walk(later)
+            if later > attempt and walk is not None:
+                return later, walk
+        return None
+
+    # Checkpoints.
+
+    @cached_property
+    def files(self) -> FileHistory:
+        """Every write and upload."""
+        return file_history(event for event in self.timeline if event.kind in FILE_KINDS)
+
+    def manifest(self, when: str, attempt: int) -> Mapping[str, Mapping[str, Any]] | None:
+        """A manifest's files, None when it was not taken."""
+        taken = [event for event in self.of(Kind.MANIFEST, attempt) if event.data.get("when") == when]
+        return None if not taken else taken[-1].data["files"]
+
+    def durable_at_kill(self, attempt: int) -> list[DurableFile]:
+        """What was in S3 when the instance went, markers and all."""
+        files = self.manifest("kill", attempt)
+        if files is None:
+            files = self.manifest("before-restore", attempt + 1)
+        if files is None:
+            raise EvidenceMissing(f"attempt {attempt} has no manifest of what was in S3 when the instance went")
+        return self.files.durable(files)
+
+    def checkpoints_at_kill(self, attempt: int) -> list[DurableFile]:
+        """What of it may be a checkpoint: not empty, no marker, no temporary file, no log."""
+        return [file for file in self.durable_at_kill(attempt) if file.bytes > 0 and may_be_a_checkpoint(file.path)]
+
+    def saves(self, attempt: int) -> list[Version]:
+        """The attempt's writes that may be checkpoints, in order, writes of the same moment taken together."""
+        moments: list[Version] = []
+        for version in sorted(self._checkpoint_writes(attempt), key=lambda version: version.started_at):
+            if not moments or version.started_at - moments[-1].started_at > self.options.detection_seconds:
+                moments.append(version)
+        return moments
+
+    def _checkpoint_writes(self, attempt: int) -> list[Version]:
+        return [version for version in self.files.by_attempt.get(attempt, ()) if may_be_a_checkpoint(version.path)]
+
+    def cadence_seconds(self, attempt: int) -> float | None:
+        """The longest the script went without beginning a save, counted from its start; None without saves."""
+        began = self.began_at(attempt)
+        starts = [save.started_at for save in self.saves(attempt)]
+        if began is None or not starts:
+            return None
+        return max(after - before for before, after in pairwise([began, *starts]))
+
+    def saves_in_reaction(self, attempt: int) -> list[Version]:
+        """Writes begun because the script was told: the first after the notice or after SIGTERM, if it came sooner than
+        the script's habit explains; and what it wrote last before it left by itself."""
+        notice, sigterm = self.notice(attempt), self.sigterm(attempt)
+        found: dict[int, Version] = {}
+        for told in (notice, sigterm):
+            later = [] if told is None else self._first_moment_after(attempt, told.at)
+            if told is not None and later and self._came_sooner(attempt, told.at, later[0]):
+                found |= {id(version): version for version in later}
+        own_end = sigterm if self.outcome(attempt) == "reclaimed" else notice
+        if own_end is not None and self.exited_by_itself(attempt):
+            last = [version for version in self._checkpoint_writes(attempt) if version.started_at >= own_end.at]
+            if last and self.gone_at(attempt) - max(version.done_at for version in last) < _LEAVES_WITHIN_SECONDS:
+                found |= {id(version): version for version in last}
+        return sorted(found.values(), key=lambda version: version.started_at)
+
+    def _first_moment_after(self, attempt: int, instant: float) -> list[Version]:
+        """The files of the first save after an instant: each begun before the one before it was long done."""
+        moment: list[Version] = []
+        for version in sorted(self._checkpoint_writes(attempt), key=lambda version: version.started_at):
+            if version.started_at < instant:
+                continue
+            again = any(version.path == other.path for other in moment)
+            if moment and (again or version.started_at > moment[-1].done_at + self.options.detection_seconds):
+                break
+            moment.append(version)
+        return moment
+
+    def _came_sooner(self, attempt: int, told_at: float, save: Version) -> bool:
+        """Whether a save came clearly sooner after the one before it than any other did, by time and by progress."""
+        saves = self.saves(attempt)
+        earlier = [other for other in saves if other.started_at < told_at]
+        began, walk = self.began_at(attempt) or 0.0, self.walk(attempt)
+        later = [other for other in saves if other.started_at >= save.started_at]
+        if len(earlier) < 2 and len(later) < 2:
+            # No habit is known: only a save right after the telling is taken for an answer to it.
+            return save.started_at - told_at < _ANSWERS_WITHIN_SECONDS
+
+        def sooner(place: Callable[[float], float], start: float, least: float = 0.0) -> bool:
+            known = earlier if len(earlier) > 1 else later
+            gaps = [place(after.started_at) - place(before.started_at) for before, after in pairwise(known)]
+            since = place(earlier[-1].started_at) if earlier else start
+            usual = min(gaps, default=since - start)
+            return usual > least and place(save.started_at) - since < 0.8 * usual
+
+        # Saves that follow each other faster than they are noticed tell no reaction from habit.
+        if not sooner(lambda instant: instant, began, least=4 * self.options.detection_seconds):
+            return False
+        if walk is None or self.progress is None:
+            return True
+        start = walk.first.value - self.progress.stride
+        return sooner(lambda instant: reading.value if (reading := walk.at(instant)) else start, start)
+
+    def newest_durable(self, attempt: int) -> Upload | None:
+        """The newest state, by this attempt or earlier ones, that was in S3 when the instance went."""
+        uploads = [file.upload for file in self.checkpoints_at_kill(attempt) if file.upload is not None]
+        return max(uploads, key=lambda upload: upload.content_at, default=None)
+
+    def checkpoints_were_current(self, attempt: int) -> bool:
+        """Whether what was in S3 at the kill is as new as the script's own habit of saving can make it."""
+        newest = self.newest_durable(attempt)
+        if newest is None or newest.version.attempt != attempt:
+            return not self.checkpoint_was_due(attempt)
+        if any(version is newest.version for version in self.saves_in_reaction(attempt)):
+            return True
+        # A file that changes too often ever to settle goes up as it is, now and then: that is its habit.
+        goings = [newest.version.started_at, *(upload.started_at for upload in newest.version.uploads)]
+        habit = max([self.cadence_seconds(attempt) or 0.0, *(after - before for before, after in pairwise(goings))])
+        transfer = (newest.finished_at or newest.started_at) - newest.started_at
+        lasted = newest.version.done_at - newest.version.started_at if newest.is_whole else 0.0
+        age = self.gone_at(attempt) - newest.content_at
+        return age <= 1.5 * habit + lasted + transfer + 2 * self.options.detection_seconds
+
+    def checkpoint_was_due(self, attempt: int) -> bool:
+        """Whether the attempt lived long enough for a first checkpoint to reach S3, as other attempts and uninterrupted
+        runs show. One that comes only at the very end, or never, was always due."""
+        began = self.began_at(attempt)
+        if began is None:
+            return False
+        lived = self.gone_at(attempt) - began
+        delays = [self._first_checkpoint_delay(later) for later in self.attempts if later != attempt]
+        for baseline in self.baselines:
+            delays += [baseline._first_checkpoint_delay(run) for run in baseline.attempts]
+        known = [delay for delay in delays if delay is not None]
+        return not known or min(known) < lived - max(2 * self.options.detection_seconds, 0.1 * lived)
+
+    def _first_checkpoint_delay(self, attempt: int) -> float | None:
+        """Seconds from the process's start until a first checkpoint was in S3; None when training had ended by then."""
+        began = self.began_at(attempt)
+        durable = [version.durable_at for version in self._checkpoint_writes(attempt) if version.durable_at is not None]
+        if began is None or not durable:
+            return None
+        first = min(durable)
+        starts = min(version.started_at for version in self._checkpoint_writes(attempt))
+        walk = self.walk(attempt)
+        trained_on = walk.last.at > starts if walk else self.gone_at(attempt) - starts > 0.2 * (starts - began)
+        return first - began if trained_on else None

@@ -1,0 +1,74 @@
+"""SPOT001 no-checkpoint: when the instance went, nothing that a trainer could resume from was in S3.
+
+Acquits: a kill that came before the first checkpoint was due, as the script's other attempts show, is only a warning.
+"""
+
+from __future__ import annotations
+
+from simulator.checks.evidence import Evidence
+from simulator.checks.file_names import may_be_a_checkpoint
+from simulator.checks.rule import Finding, Rule, Severity
+
+
+def check(evidence: Evidence) -> list[Finding]:
+    """A finding for each reclaimed attempt that trained and left no checkpoint in S3."""
+    findings = []
+    for attempt in evidence.reclaimed:
+        began_at = evidence.began_at(attempt)
+        if began_at is None or not lost_everything(evidence, attempt):
+            continue
+        lived = evidence.gone_at(attempt) - began_at
+        durable = {file.path: file.bytes for file in evidence.durable_at_kill(attempt)}
+        due = evidence.checkpoint_was_due(attempt)
+        facts = {
+            "lived_seconds": round(lived, 3),
+            "in_s3": durable,
+            "writes_seen": len(evidence.files.by_attempt.get(attempt, ())),
+            "not_wholly_in_s3": sorted(version.path for version in evidence.files.unfinished(attempt)),
+        }
+        besides = f" (only {', '.join(sorted(durable)[:3])})" if durable else ""
+        message = f"The instance went after {lived:.1f} s, and no checkpoint was in S3{besides}"
+        if due:
+            findings.append(RULE.finding(attempt, f"{message}: all work of attempt {attempt} was lost.", facts))
+        else:
+            findings.append(
+                RULE.finding(
+                    attempt,
+                    f"{message}: the script's first one comes later, so the time until then is always at risk.",
+                    facts,
+                    severity=Severity.WARNING,
+                    fix="Save a first checkpoint sooner, or interrupt later to prove more: --interrupt checkpoint=2",
+                )
+            )
+    return findings
+
+
+def lost_everything(evidence: Evidence, attempt: int) -> bool:
+    """Nothing usable was in S3: no file at all, only empty ones and markers, or only logs from which, as the next
+    attempt showed, nothing was resumed."""
+    durable = evidence.durable_at_kill(attempt)
+    if evidence.checkpoints_at_kill(attempt):
+        return False
+    if not any(file.bytes > 0 and not may_be_a_checkpoint(file.path) for file in durable):
+        return True
+    walk, later = evidence.walk(attempt), evidence.walk_after(attempt)
+    if evidence.progress is None or walk is None or later is None:
+        return False
+    began = later[1].first.value
+    return began <= walk.first.value + evidence.progress.noise and began < walk.last.value
+
+
+RULE = Rule(
+    id="SPOT001",
+    name="no-checkpoint",
+    summary="nothing usable had reached S3 when the instance went",
+    why="Everything on a reclaimed instance is gone. Only what SageMaker had copied from CheckpointConfig.LocalPath to "
+    "S3 comes back, so a script that had written nothing there begins again from nothing.",
+    fix="Write the training state under CheckpointConfig.LocalPath at regular intervals, not only at the end:\n"
+    '  + CHECKPOINTS = "/opt/ml/checkpoints"\n'
+    "  + if step % 100 == 0:\n"
+    "  +     save(state, CHECKPOINTS)\n"
+    "and give the job a CheckpointConfig (checkpoint_s3_uri) of its own.",
+    source="Amazon SageMaker, Use checkpoints; aws/sagemaker-python-sdk #1040; huggingface/notebooks PR #138",
+    check=check,
+)

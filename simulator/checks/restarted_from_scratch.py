@@ -1,0 +1,58 @@
+"""SPOT002 restarted-from-scratch: a checkpoint was restored to its folder, and the script began at the start anyway.
+
+Promise: only a walk through steps that a whole, restored checkpoint already held convicts; a banner such as "step=0"
+before the restore does not. Limit: where the newest checkpoint is from about the first logged step, nobody can tell.
+"""
+
+from __future__ import annotations
+
+from simulator.checks.evidence import Evidence
+from simulator.checks.resume import Began, resumes
+from simulator.checks.rule import Finding, Rule
+
+
+def check(evidence: Evidence) -> list[Finding]:
+    """A finding for each later attempt that did the restored work again from its beginning."""
+    progress = evidence.progress
+    if progress is None:
+        return []
+    findings = []
+    for resume in resumes(evidence):
+        if resume.began is not Began.FROM_SCRATCH or resume.newest is None:
+            continue
+        tell = progress.axis.describe
+        findings.append(
+            RULE.finding(
+                resume.attempt,
+                f"Attempt {resume.attempt} began again at {tell(resume.first_value)}, although {resume.newest.path}, "
+                f"written at {tell(resume.newest_value)} or later, had been restored to {evidence.checkpoint_path}; "
+                f"the run had reached {tell(resume.reached)}.",
+                {
+                    "metric": progress.axis.label,
+                    "began_at": resume.first_value,
+                    "log_line": progress.walks[resume.attempt].first.text,
+                    "reached_before": resume.reached,
+                    "restored_checkpoint": resume.newest.path,
+                    "restored_checkpoint_holds_at_least": resume.newest_value,
+                    "restored_files": len(evidence.manifest("restored", resume.attempt) or {}),
+                },
+            )
+        )
+    return findings
+
+
+RULE = Rule(
+    id="SPOT002",
+    name="restarted-from-scratch",
+    summary="a later attempt began at the start although a checkpoint was restored to its folder",
+    why="SageMaker restores files, not training. A script that never looks into its checkpoint folder at start, looks "
+    "for another name than it writes, or hides a failed load, pays for all the work again after every interruption.",
+    fix="Load the newest checkpoint before the training loop, and begin the loop where it ends:\n"
+    "  + newest = newest_checkpoint(CHECKPOINTS)      # None on the first start\n"
+    "  + start = load(newest, model, optimizer) if newest else 0\n"
+    "  - for step in range(0, steps):\n"
+    "  + for step in range(start, steps):\n"
+    "and check that the loader's file pattern is the saver's.",
+    source="AWS's own MXNet sample saves and never loads; aws/sagemaker-python-sdk #1040",
+    check=check,
+)

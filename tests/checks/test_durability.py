@@ -1,0 +1,35 @@
+"""Which write a file's content comes from, where names and sizes alone could mislead."""
+
+from __future__ import annotations
+
+from simulator.checks.durability import file_history
+from simulator.core.timeline import Event, Kind
+
+
+def event(at: float, kind: Kind, path: str, **data: object) -> Event:
+    return Event(at, kind, 1, {"path": path, "bytes": 500, **data})
+
+
+def test_an_old_checkpoint_that_is_thrown_away_is_not_taken_for_the_new_one_of_its_size() -> None:
+    history = file_history(
+        [
+            event(1.0, Kind.FILE_CHANGED, "step-1.npz"),
+            event(1.1, Kind.FILE_SETTLED, "step-1.npz"),
+            event(1.2, Kind.UPLOAD_STARTED, "step-1.npz"),
+            event(1.3, Kind.UPLOAD_FINISHED, "step-1.npz", digest="one"),
+            event(2.0, Kind.FILE_DELETED, "step-1.npz"),
+            event(2.0, Kind.FILE_CHANGED, "step-2.npz"),
+        ]
+    )
+    assert history.versions["step-2.npz"][0].started_at == 2.0
+
+
+def test_a_file_written_aside_and_renamed_began_when_its_writing_did() -> None:
+    history = file_history(
+        [
+            event(1.0, Kind.FILE_CHANGED, "step-1.npz.tmp"),
+            event(1.9, Kind.FILE_DELETED, "step-1.npz.tmp"),
+            event(1.9, Kind.FILE_CHANGED, "step-1.npz"),
+        ]
+    )
+    assert history.versions["step-1.npz"][0].started_at == 1.0

@@ -1,0 +1,79 @@
+"""SPOT001 no-checkpoint."""
+
+from __future__ import annotations
+
+from simulator.checks import Severity
+from simulator.checks.no_checkpoint import check
+from tests.checks.build import Run, interrupted, only, train
+
+
+def test_a_script_that_never_saves_is_convicted() -> None:
+    finding = only(check(interrupted(1).evidence()))
+    assert (finding.rule, finding.severity, finding.attempt) == ("SPOT001", Severity.ERROR, 1)
+
+
+def test_a_script_that_saves_only_at_its_end_is_convicted() -> None:
+    run = Run(interrupt="step=57")
+    with run.attempt() as first:
+        train(first, 1, 58)
+        first.trigger()
+        first.kill()
+    with run.attempt() as second:
+        train(second, 1, 101)
+        second.save("final.npz")
+        second.exit()
+    assert only(check(run.evidence())).severity is Severity.ERROR
+
+
+def test_an_empty_file_and_a_marker_are_no_checkpoint() -> None:
+    run = Run(interrupt="step=57")
+    with run.attempt() as first:
+        first.save("ckpt.npz", size=0)
+        first.save("ckpt.npz.sagemaker-uploaded", size=10)
+        train(first, 1, 58)
+        first.trigger()
+        first.kill()
+    with run.attempt() as second:
+        train(second, 1, 101)
+        second.exit()
+    assert only(check(run.evidence())).evidence["in_s3"] == {"ckpt.npz": 0, "ckpt.npz.sagemaker-uploaded": 10}
+
+
+def test_only_logs_in_s3_and_a_start_over_is_convicted() -> None:
+    finding = only(check(interrupted(1, save_every=1, name="metrics.csv").evidence()))
+    assert "metrics.csv" in finding.message
+
+
+def test_state_in_a_text_file_that_is_resumed_from_is_acquitted() -> None:
+    assert check(interrupted(58, save_every=1, name="state.txt").evidence()) == []
+
+
+def test_a_kill_before_the_first_checkpoint_was_due_is_a_warning() -> None:
+    finding = only(check(interrupted(1, kill_at=8, save_every=10).evidence()))
+    assert finding.severity is Severity.WARNING
+
+
+def test_a_later_attempt_that_saved_nothing_new_is_acquitted() -> None:
+    run = Run("step=57", "step=53")
+    with run.attempt() as first:
+        train(first, 1, 58, save_every=10)
+        first.trigger()
+        first.kill()
+    with run.attempt() as second:
+        train(second, 51, 54, save_every=10)
+        second.trigger()
+        second.kill()
+    with run.attempt() as third:
+        train(third, 51, 101, save_every=10)
+        third.exit()
+    assert check(run.evidence()) == []
+
+
+def test_an_instance_lost_while_it_downloaded_had_nothing_to_save() -> None:
+    run = Run("download")
+    with run.attempt() as first:
+        first.lost_while_downloading()
+    with run.attempt() as second:
+        train(second, 1, 101)
+        second.exit()
+    assert check(run.evidence()) == []

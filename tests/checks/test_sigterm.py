@@ -1,0 +1,141 @@
+"""SPOT005 sigterm-swallowed and SPOT006 sigterm-ignored: who never heard, who did not listen, who need not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from simulator.checks import Severity, sigterm_ignored, sigterm_swallowed
+from tests.checks.build import BASH_DRIVER, NO_HANDLER, SCRIPT_AS_PID_1, Run, only, process, train
+
+Processes = Sequence[Mapping[str, Any]]
+
+TORCH_WORKERS = [
+    process(1, 0, "bash -c train.sh"),
+    process(7, 1, "python train.py"),
+    process(8, 7, "python train.py", catches_sigterm=True),
+    process(9, 7, "python -c from multiprocessing.spawn import spawn_main", catches_sigterm=True),
+]
+TINI = [
+    process(1, 0, "tini -g -- python train.py", blocks_sigterm=True),
+    process(7, 1, "python train.py", catches_sigterm=True),
+]
+TRAPPING_SHELL = [
+    process(1, 0, "/bin/bash ./entry.sh", catches_sigterm=True),
+    process(7, 1, "python train.py", catches_sigterm=True),
+]
+PYTHON_DRIVER = [
+    process(1, 0, "python -m sagemaker_training.cli.train"),
+    process(7, 1, "/usr/bin/python train.py", catches_sigterm=True),
+]
+
+
+def told(processes: Processes, save_every: int = 0, killed: bool = True, reaction: str = "", code: int = 0) -> Run:
+    """Training goes on for 60 s after SIGTERM, saving every so many steps; or the process saves and leaves."""
+    run = Run(interrupt="step=57", profile="sagemaker")
+    with run.attempt() as first:
+        train(first, 1, 58, save_every=save_every)
+        first.trigger()
+        first.sigterm(processes)
+        if reaction:
+            first.wait(1)
+            first.save(reaction)
+        if killed:
+            train(first, 58, 118, save_every=0 if reaction else save_every)
+            first.kill()
+        else:
+            first.exit_after_sigterm(code, flush=2)
+    with run.attempt() as second:
+        train(second, 111 if save_every else 1, 200, save_every=save_every)
+        second.exit()
+    return run
+
+
+@pytest.mark.parametrize("processes", [BASH_DRIVER, TRAPPING_SHELL, PYTHON_DRIVER], ids=["bash", "trap", "driver"])
+def test_a_handler_behind_another_pid_1_never_ran(processes: Processes) -> None:
+    evidence = told(processes).evidence()
+    finding = only(sigterm_swallowed.check(evidence))
+    assert finding.severity is Severity.ERROR
+    assert finding.evidence["handlers_never_reached"][0]["command"].endswith("python train.py")
+    assert sigterm_ignored.check(evidence) == []
+
+
+def test_a_swallowed_sigterm_with_current_checkpoints_is_a_warning() -> None:
+    assert only(sigterm_swallowed.check(told(BASH_DRIVER, save_every=10).evidence())).severity is Severity.WARNING
+
+
+@pytest.mark.parametrize("processes", [NO_HANDLER, TORCH_WORKERS, TINI, SCRIPT_AS_PID_1, []])
+def test_nothing_was_swallowed_where_no_handler_waited_behind_pid_1(processes: Processes) -> None:
+    assert sigterm_swallowed.check(told(processes).evidence()) == []
+
+
+def test_a_handler_that_ran_was_not_swallowed() -> None:
+    assert sigterm_swallowed.check(told(TINI, killed=False, reaction="ckpt.npz").evidence()) == []
+
+
+def test_pid_1_that_died_of_sigterm_took_its_child_along() -> None:
+    evidence = told(PYTHON_DRIVER, killed=False, code=143).evidence()
+    assert len(sigterm_swallowed.check(evidence)) == 1
+
+
+@pytest.mark.parametrize("processes", [NO_HANDLER, SCRIPT_AS_PID_1, TINI, []])
+def test_training_on_until_the_kill_ignores_sigterm(processes: Processes) -> None:
+    finding = only(sigterm_ignored.check(told(processes).evidence()))
+    assert finding.severity is Severity.ERROR
+    assert finding.evidence["grace_seconds"] >= 60
+
+
+@pytest.mark.parametrize("interval", [1, 5, 10, 30])
+def test_a_script_that_only_saves_regularly_is_warned(interval: int) -> None:
+    assert only(sigterm_ignored.check(told(NO_HANDLER, interval).evidence())).severity is Severity.WARNING
+
+
+def test_a_file_that_never_settles_but_goes_up_now_and_then_is_current() -> None:
+    run = Run(interrupt="step=20", profile="sagemaker")
+    with run.attempt() as first:
+        first.wait(1)
+        first.save("state.bin", write=0, upload=0.1, settles=False)
+        for step in range(1, 40):
+            first.wait(1)
+            first.log(f"step={step}")
+            if step % 5 == 0:
+                first._uploads.append((run.now, run.now + 0.1, "state.bin", 1000, f"v{step}"))
+            if step == 20:
+                first.trigger()
+                first.sigterm(NO_HANDLER)
+        first.kill()
+    with run.attempt() as second:
+        train(second, 36, 101)
+        second.exit()
+    assert only(sigterm_ignored.check(run.evidence())).severity is Severity.WARNING
+
+
+def test_saving_in_reaction_and_waiting_for_the_end_is_no_ignoring() -> None:
+    assert sigterm_ignored.check(told(SCRIPT_AS_PID_1, reaction="ckpt.npz").evidence()) == []
+
+
+def test_leaving_in_the_grace_is_no_ignoring() -> None:
+    assert sigterm_ignored.check(told(SCRIPT_AS_PID_1, killed=False, reaction="ckpt.npz").evidence()) == []
+
+
+def test_a_kill_without_sigterm_cannot_be_ignored() -> None:
+    run = Run(interrupt="step=57", profile="sudden")
+    with run.attempt() as first:
+        train(first, 1, 58)
+        first.trigger()
+        first.kill()
+    assert sigterm_ignored.check(run.evidence()) == []
+
+
+def test_a_save_longer_than_the_grace_is_named() -> None:
+    run = Run(interrupt="step=57", profile="sagemaker")
+    with run.attempt() as first:
+        train(first, 1, 58)
+        first.trigger()
+        first.sigterm(SCRIPT_AS_PID_1)
+        first.save("huge.pt", write=120, settles=False)
+        first.kill()
+    finding = only(sigterm_ignored.check(run.evidence()))
+    assert "huge.pt" in finding.message and finding.evidence["writes_cut"] == ["huge.pt"]
