@@ -1,0 +1,1 @@
+"""Runs a job under a plan: the order of things, and nothing of how they are done or judged."""
