@@ -1,0 +1,221 @@
+"""The final summary: the verdict first, then what proves it, what was lost, what spot saves, and what is left open.
+
+Made from report.json's content alone, so that a run reads the same when it is shown again.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from simulator.core.errors import ExitCode
+from simulator.reports.stream import as_forgiving
+from simulator.reports.wording import clean, count, number, seconds
+
+TIERS = {
+    1: "bit-identical: checkpoints and metrics equal the uninterrupted run's",
+    2: "equivalent: the same samples in the same order, metrics within the tolerance",
+    3: "progress: training went on from the checkpoint",
+}
+EXIT_CODES = {
+    ExitCode.SURVIVED: "survives",
+    ExitCode.DOES_NOT_SURVIVE: "does not survive",
+    ExitCode.USAGE: "nothing was proved",
+    ExitCode.ENVIRONMENT: "the environment failed",
+    ExitCode.INTERRUPTED_BY_USER: "interrupted by you",
+}
+
+_VERDICTS = {
+    "survived": ("SURVIVED", "bold green"),
+    "failed": ("DOES NOT SURVIVE", "bold red"),
+    "error": ("NOT PROVED", "bold yellow"),
+}
+_CUT_SHORT = ("CUT SHORT", "bold yellow")
+_PRICE = "The spot price is not in this: its discount of up to 90 % comes on top and is not known here."
+_CLOCK = "Which seconds are billed around an interruption is an assumption: see docs/assumptions.md."
+_WIDTH = 100
+
+Report = Mapping[str, Any]
+
+
+def print_summary(report: Report, folder: Path | None = None, stream: TextIO | None = None) -> None:
+    """Print the summary: with colours on a terminal, as plain text elsewhere (and with NO_COLOR)."""
+    out = as_forgiving(stream or sys.stdout)
+    console = Console(file=out, highlight=False, markup=False, emoji=False)
+    if console.is_terminal:
+        console.print(summary(report, folder))
+    else:
+        out.write(summary_text(report, folder))
+        out.flush()
+
+
+def summary_text(report: Report, folder: Path | None = None, width: int = _WIDTH) -> str:
+    """The summary as plain text."""
+    stream = io.StringIO()
+    Console(file=stream, width=width, color_system=None, force_terminal=False).print(summary(report, folder))
+    return "".join(line.rstrip() + "\n" for line in stream.getvalue().splitlines())
+
+
+def summary(report: Report, folder: Path | None = None) -> RenderableType:
+    """The summary for a console of any width."""
+    sections: list[RenderableType] = [Text(), *_verdict(report)]
+    sections += _section("What proves it", [Text(clean(line)) for line in report["tier_evidence"]])
+    sections += _section("Findings", [_finding(finding) for finding in report["findings"]])
+    sections += _section("What was lost", list(_losses(report)))
+    sections += _section("Time and money", list(_money(report)))
+    sections += _section("What was not proved", [Text(clean(line)) for line in report["not_proved"]])
+    sections += _section("Unlike SageMaker", [Text(clean(line)) for line in report["fidelity_lost"]])
+    sections += _section("Warnings", _warnings(report))
+    sections += _section("Files", list(_files(report, folder)))
+    return Group(*sections)
+
+
+def _verdict(report: Report) -> Iterable[RenderableType]:
+    words, style = _CUT_SHORT if report["partial"] else _VERDICTS[report["verdict"]]
+    code = report["exit_code"]
+    head = Text.assemble((words, style), "  ", (clean(report["job"]["TrainingJobName"]), "bold"))
+    head.append(f"  exit code {code}, {EXIT_CODES[ExitCode(code)]}", "dim")
+    yield head
+    reason = report["reason"]
+    if report["partial"]:
+        yield _indented(Text(clean(report["partial_reason"].replace("\n", ";"))))
+        yield _indented(Text("What is below is what had happened until then.", "dim"))
+        return
+    if report["tier"] is not None:
+        yield _indented(Text(f"tier {report['tier']}, {TIERS[report['tier']]}"))
+    yield _indented(Text(_sentence(reason["what"])))
+    told_below = {*report["tier_evidence"], *(finding["message"] for finding in report["findings"])}
+    if reason["why"] not in told_below:
+        yield _indented(Text.assemble(("why   ", "dim"), clean(reason["why"])))
+    yield _indented(Text.assemble(("next  ", "dim"), clean(reason["next_step"])))
+
+
+def _finding(finding: Mapping[str, Any]) -> RenderableType:
+    style = "bold red" if finding["severity"] == "error" else "yellow"
+    head = Text.assemble((f"{finding['rule']} {finding['name']}", style), f" ({finding['severity']}")
+    head.append(f", attempt {finding['attempt']})" if finding["attempt"] else ")")
+    lines: list[RenderableType] = [head, _indented(Text(_sentence(finding["message"])))]
+    told = _evidence(finding["evidence"])
+    if told:
+        lines.append(_indented(Text.assemble(("seen  ", "dim"), told)))
+    fix = [clean(line) for line in str(finding["fix"]).splitlines()]
+    lines.append(_indented(Text.assemble(("fix   ", "dim"), "\n      ".join(fix))))
+    return Group(*lines)
+
+
+def _evidence(evidence: Mapping[str, Any]) -> str:
+    """The evidence's plain facts; lists and tables are in report.json."""
+    facts = []
+    for name, value in evidence.items():
+        if isinstance(value, bool | int | float | str):
+            facts.append(f"{name.replace('_', ' ')}: {_value(value)}")
+        elif isinstance(value, Sequence) and value:
+            shown = ", ".join(_value(item) for item in value[:3] if isinstance(item, str | int | float))
+            more = f" and {len(value) - 3} more" if len(value) > 3 else ""
+            facts.append(f"{name.replace('_', ' ')}: {shown + more if shown else count(len(value), 'entry')}")
+    return "; ".join(facts)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, float):
+        return number(value)
+    return clean(str(value))
+
+
+def _losses(report: Report) -> Iterable[Text]:
+    losses = report["losses"]["interruptions"]
+    for loss in losses:
+        restart = loss["restart_seconds"]
+        lost = [seconds(loss["work_seconds"] + (restart or 0.0))]
+        told = [f"{seconds(loss['work_seconds'])} of its time is in no checkpoint in S3"]
+        unit = clean(loss["metric"] or "")
+        if loss["progress_lost"] is not None and unit:
+            lost.insert(0, count(round(loss["progress_lost"]), unit))
+            told.insert(0, f"reached {unit} {number(loss['reached'])}, went on at {unit} {number(loss['resumed_at'])}")
+        else:
+            told.insert(0, "how many steps is not known, as no later attempt logged any")
+        if restart is not None:
+            told.append(f"{seconds(restart)} passed until the script ran again")
+        trigger = _trigger_of(report, loss["attempt"])
+        yield Text(f"attempt {loss['attempt']}{trigger}: {' and '.join(lost)}: {'; '.join(told)}")
+    if len(losses) > 1:
+        yield Text(f"together {seconds(report['losses']['seconds_lost'])}")
+    if not losses and any(attempt["interruption"] for attempt in report["attempts"]):
+        yield Text("no instance was taken away")
+
+
+def _trigger_of(report: Report, attempt: int) -> str:
+    for facts in report["attempts"]:
+        if facts["attempt"] == attempt and facts["interruption"]:
+            return f" ({clean(facts['interruption']['trigger'])})"
+    return ""
+
+
+def _money(report: Report) -> Iterable[Text]:
+    job, money = report["job"], report["billing"]
+    if money["training_seconds"] <= 0:
+        return
+    training, billable = job["TrainingTimeInSeconds"], job["BillableTimeInSeconds"]
+    yield Text(f"TrainingTimeInSeconds {training}, BillableTimeInSeconds {billable}")
+    yield Text(
+        f"Managed Spot Training savings: {money['savings_percent']:.1f} %, as the service prints it:"
+        f" {seconds(money['waiting_seconds'])} of that time had no instance"
+    )
+    break_even = _break_even_percent(report)
+    if break_even is not None:
+        yield Text(
+            f"The interruptions were paid for with about {seconds(_extra_seconds(report))} of the billed time: spot"
+            f" pays for this run while its price is below about {break_even:.0f} % of the on-demand price"
+        )
+    yield Text(f"{_PRICE} {_CLOCK}", "dim")
+
+
+def _extra_seconds(report: Report) -> float:
+    """Billed seconds that an uninterrupted run would not have had: work done again and restores."""
+    work = sum(float(loss["work_seconds"]) for loss in report["losses"]["interruptions"])
+    again = sum(float((attempt["restored"] or {}).get("seconds") or 0) for attempt in report["attempts"][1:])
+    return min(work + again, float(report["billing"]["billable_seconds"]))
+
+
+def _break_even_percent(report: Report) -> float | None:
+    billable = float(report["billing"]["billable_seconds"])
+    if report["verdict"] != "survived" or billable <= 0:
+        return None  # what did not resume costs more than its losses tell
+    return (billable - _extra_seconds(report)) / billable * 100
+
+
+def _warnings(report: Report) -> list[RenderableType]:
+    warnings = list(dict.fromkeys(report["warnings"]))
+    shown: list[RenderableType] = [Text(clean(line)) for line in warnings[:5]]
+    if len(warnings) > 5:
+        shown.append(Text(f"{len(warnings) - 5} more are in report.json"))
+    return shown
+
+
+def _files(report: Report, folder: Path | None) -> Iterable[Text]:
+    if folder is not None:
+        name = clean(str(folder))
+        yield Text(f"{name}/report.json, timeline.jsonl, logs/ ({count(len(report['attempts']), 'attempt')})")
+        yield Text(f"spot-simulator report {name} shows this again")
+
+
+def _section(title: str, items: Sequence[RenderableType]) -> list[RenderableType]:
+    if not items:
+        return []
+    return [Text(), Text(title, "bold"), *(_indented(item) for item in items)]
+
+
+def _indented(item: RenderableType) -> RenderableType:
+    return Padding(item, (0, 0, 0, 2))
+
+
+def _sentence(text: str) -> str:
+    text = clean(text)
+    return text[:1].upper() + text[1:]

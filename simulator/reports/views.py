@@ -1,0 +1,165 @@
+"""How a run is watched: live, plain or quiet; shown from a thread of its own, so that no terminal delays the reclaim.
+
+A terminal can stand still (Ctrl-S, a full pipe) or go away. The run's events must not wait for it: SIGTERM would come
+late, and the timeline would be wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol, TextIO
+
+from simulator.core.timeline import Event
+from simulator.reports.live import LiveView
+from simulator.reports.plain import PlainLines
+from simulator.reports.stream import as_forgiving
+
+IDLE_SECONDS = 0.25  # how often the time is shown while nothing happens
+CLOSE_SECONDS = 5.0  # how long the last lines may take
+QUEUED_LOG_LINES = 20_000  # that a slow terminal may lag behind; beyond that the log file alone has them
+
+
+class View(Protocol):
+    """What is told of a run while it goes on. Every method returns at once and never raises."""
+
+    def say(self, line: str) -> None:
+        """A line that belongs to no event: what is being prepared, what was removed."""
+        ...
+
+    def on_event(self, event: Event) -> None:
+        """Something happened."""
+        ...
+
+    def on_log(self, attempt: int, line: bytes | str) -> None:
+        """The script printed a line; any bytes."""
+        ...
+
+    def tick(self, now: float) -> None:
+        """Time passed; `now` in run seconds."""
+        ...
+
+    def close(self) -> None:
+        """Stop showing, and leave the terminal as it was. Safe to call again."""
+        ...
+
+
+class Quiet:
+    """Shows nothing."""
+
+    def say(self, line: str) -> None:
+        """Not shown."""
+
+    def on_event(self, event: Event) -> None:
+        """Not shown."""
+
+    def on_log(self, attempt: int, line: bytes | str) -> None:
+        """Not shown."""
+
+    def tick(self, now: float) -> None:
+        """Not shown."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class Background:
+    """Passes everything on to another view in a thread of its own, in order.
+
+    A view that fails is given up, and so is one whose terminal went; the run goes on. `failure` says why.
+    """
+
+    def __init__(self, view: View, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._view, self._monotonic = view, monotonic
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._left_out = 0
+        self._now, self._now_at = 0.0, monotonic()
+        self._closed = False
+        self.failure: Exception | None = None
+        self._thread = threading.Thread(target=self._show, name="view", daemon=True)
+        self._thread.start()
+
+    def say(self, line: str) -> None:
+        """See View."""
+        self._put(lambda: self._view.say(line))
+
+    def on_event(self, event: Event) -> None:
+        """See View."""
+        self._now, self._now_at = event.at, self._monotonic()
+        self._put(lambda: self._view.on_event(event))
+
+    def on_log(self, attempt: int, line: bytes | str) -> None:
+        """See View."""
+        if self._work.qsize() > QUEUED_LOG_LINES:
+            self._left_out += 1
+            return
+        if self._left_out:
+            missing, self._left_out = self._left_out, 0
+            self.say(f"({missing} lines are not shown here; they are in the log)")
+        self._put(lambda: self._view.on_log(attempt, line))
+
+    def tick(self, now: float) -> None:
+        """See View; the thread itself asks the view to show the time."""
+        self._now, self._now_at = now, self._monotonic()
+
+    def close(self) -> None:
+        """See View."""
+        if self._closed:
+            return
+        self._closed = True
+        self._work.put(None)
+        self._thread.join(CLOSE_SECONDS)
+
+    def _put(self, work: Callable[[], None]) -> None:
+        if self.failure is None and not self._closed:
+            self._work.put(work)
+
+    def _show(self) -> None:
+        try:
+            next_tick = self._monotonic() + IDLE_SECONDS
+            while True:
+                try:
+                    work = self._work.get(timeout=max(0.0, next_tick - self._monotonic()))
+                    if work is None:
+                        break
+                    work()
+                except queue.Empty:
+                    pass
+                if self._monotonic() >= next_tick:
+                    self._view.tick(self._now + self._monotonic() - self._now_at)
+                    next_tick = self._monotonic() + IDLE_SECONDS
+        except Exception as error:  # noqa: BLE001 - whatever fails in showing a run must not end it
+            self.failure = error
+        finally:
+            try:
+                self._view.close()
+            except Exception as error:  # noqa: BLE001 - as above
+                self.failure = self.failure or error
+
+
+@contextmanager
+def open_view(name: str = "auto", stream: TextIO | None = None) -> Iterator[View]:
+    """The view of that name (auto, live, plain, quiet) on a stream, standard output by default. Auto is live on a
+    terminal that can move its cursor, otherwise plain. Within, and at its end however that comes, the terminal is kept
+    in order."""
+    out = stream or sys.stdout
+    view = _view(name, out)
+    try:
+        yield view
+    finally:
+        view.close()
+
+
+def _view(name: str, out: TextIO) -> View:
+    forgiving = as_forgiving(out)
+    live = out.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
+    if name == "quiet":
+        return Quiet()
+    if name == "live" or (name == "auto" and live):
+        return Background(LiveView(forgiving))
+    return Background(PlainLines(forgiving))
