@@ -1,0 +1,5 @@
+"""The commands, thin: options in, exit code out."""
+
+from simulator.cli.main import main
+
+__all__ = ["main"]

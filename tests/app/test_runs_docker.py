@@ -1,0 +1,154 @@
+"""Whole runs on the SageMaker local mode runtime: real containers, moto in Compose, the bundled trainer."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from simulator.app.simulate import Result, simulate
+from simulator.core.errors import EnvironmentFailure, ExitCode
+from simulator.runtimes.ownership import is_alive, owner
+from simulator.runtimes.port import LABEL_OWNER, LABEL_RUN
+from tests.app import scripts
+
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
+TRAIN = Path(__file__).parents[2] / "train"
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind() -> Iterator[None]:
+    before = leftovers()
+    yield
+    assert leftovers() - before == set()
+
+
+def labelled() -> set[str]:
+    """`ID OWNER` of the containers and networks that any harness has."""
+    line = f'{{{{.ID}}}} {{{{.Label "{LABEL_OWNER}"}}}}'
+    found = set()
+    for kind in (["ps", "-a"], ["network", "ls"]):
+        command = ["docker", *kind, "--filter", f"label={LABEL_RUN}", "--format", line]
+        found |= set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines())
+    return found
+
+
+def leftovers() -> set[str]:
+    """Those of this process or of a harness that is gone; other runs may go on beside the tests."""
+    owners = {thing: thing.partition(" ")[2] for thing in labelled()}
+    return {thing for thing, of in owners.items() if of == owner() or not is_alive(of)}
+
+
+def run(tmp_path: Path, *interruptions: str, **settings: object) -> Result:
+    return simulate(
+        **{
+            "runtime": "local-mode",
+            "interrupt": interruptions or ("step=63",),
+            "warning": 1.0,
+            "grace": 20.0,
+            "out": tmp_path / "run",
+            **settings,
+        }
+    )
+
+
+def rules(result: Result) -> list[str]:
+    return sorted(finding.rule for finding in result.verdict.findings if finding.severity == "error")
+
+
+@pytest.mark.tensorflow
+def test_the_bundled_trainer_survives_in_its_container(tmp_path: Path, training_image: str) -> None:
+    result = run(tmp_path)
+    assert (result.exit_code, rules(result)) == (ExitCode.SURVIVED, [])
+    assert result.verdict.tier is not None
+    assert result.report["attempts"][0]["exit_code"] == 143
+
+
+@pytest.mark.tensorflow
+def test_the_bundled_trainer_without_its_restore_restarts_from_scratch(tmp_path: Path, training_image: str) -> None:
+    source = tmp_path / "train"
+    source.mkdir()
+    text = (TRAIN / "resumable.py").read_text()
+    changed = text.replace("for step, path in self._checkpoints():", "for step, path in []:", 1)
+    assert changed != text
+    (source / "resumable.py").write_text(changed)
+    (source / "train.py").write_text((TRAIN / "train.py").read_text())
+    (source / "data").symlink_to(TRAIN / "data")
+    result = run(tmp_path, image=training_image, source_dir=source, entry_script="train.py", grace=3.0)
+    assert result.exit_code is ExitCode.DOES_NOT_SURVIVE
+    assert "SPOT002" in rules(result)
+
+
+def test_the_sdks_driver_scripts_swallow_sigterm_and_it_is_told(tmp_path: Path, training_image: str) -> None:
+    source = scripts.write(tmp_path / "source", scripts.SIGNAL_ONLY)
+    result = run(
+        tmp_path, "step=15", image=training_image, source_dir=source, entry_script="train.py", warning=0.5, grace=1.0
+    )
+    assert result.exit_code is ExitCode.DOES_NOT_SURVIVE
+    finding = next(finding for finding in result.verdict.findings if finding.rule == "SPOT005")
+    assert "exec" in finding.fix
+
+
+def test_a_periodic_saver_survives_behind_the_sdks_driver_scripts(tmp_path: Path, training_image: str) -> None:
+    source = scripts.write(tmp_path / "source", scripts.PERIODIC_ONLY)
+    result = run(
+        tmp_path, "step=35", image=training_image, source_dir=source, entry_script="train.py", warning=0.5, grace=1.0
+    )
+    assert (result.exit_code, rules(result)) == (ExitCode.SURVIVED, [])
+
+
+def test_an_image_that_does_not_exist_is_an_environment_failure(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentFailure) as failure:
+        run(tmp_path, image="spot-simulator-no-such-image:none")
+    assert "spot-simulator-no-such-image" in failure.value.what
+    assert failure.value.next_step
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_to_the_harness_leaves_nothing_but_a_partial_report(
+    tmp_path: Path, training_image: str, signum: signal.Signals
+) -> None:
+    source = scripts.write(tmp_path / "source", scripts.GOOD)
+    harness = start_harness(tmp_path, training_image, source)
+    wait_for(tmp_path / "run" / "timeline.jsonl", '"kind": "metric"')
+    harness.send_signal(signum)
+    assert harness.wait(60) == ExitCode.INTERRUPTED_BY_USER
+    assert '"partial"' in (tmp_path / "run" / "report.json").read_text()
+
+
+def test_what_a_killed_harness_left_is_removed_by_the_next_run(tmp_path: Path, training_image: str) -> None:
+    source = scripts.write(tmp_path / "source", scripts.GOOD)
+    harness = start_harness(tmp_path, training_image, source)
+    wait_for(tmp_path / "run" / "timeline.jsonl", '"kind": "metric"')
+    of_harness = f" {harness.pid}:"
+    assert [thing for thing in labelled() if of_harness in thing]
+    harness.kill()
+    harness.wait(60)
+    subprocess.run([sys.executable, "-m", "simulator", "clean"], check=True)
+    assert [thing for thing in labelled() if of_harness in thing] == []
+
+
+def start_harness(tmp_path: Path, image: str, source: Path) -> subprocess.Popen[bytes]:
+    options = ["--image", image, "--source-dir", str(source), "--entry-script", "train.py", "--view", "plain"]
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-m", "simulator", "run", "--runtime", "local-mode", "--interrupt", "step=110"),
+            *("--warning", "60", *options, "--out", str(tmp_path / "run")),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+
+
+def wait_for(file: Path, text: str) -> None:
+    deadline = time.monotonic() + 90
+    while not (file.exists() and text in file.read_text()):
+        assert time.monotonic() < deadline, f"{file} never held {text}"
+        time.sleep(0.1)
