@@ -36,7 +36,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def training_image() -> str:
-    """The bundled training image, built when its inputs changed."""
+    """The bundled training image, built when its inputs changed; moto's too, before any test's patience is tried."""
     from simulator.images import ensure_training_image
+    from simulator.services.compose_moto import moto_image
 
+    moto_image(print)
     return ensure_training_image(progress=print)

@@ -9,7 +9,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,8 @@ from simulator.core.errors import ExitCode
 from simulator.runtimes.ownership import is_alive
 from simulator.runtimes.process import Isolation, ProcessRuntime
 from tests.app import scripts
+from tests.app.harness import PATIENCE_SECONDS, ROOT, harness, wait_for, wait_until
 
-ROOT = Path(__file__).parents[2]
-SECONDS = 90
 shut_in = pytest.mark.skipif(ProcessRuntime().mode is Isolation.PLAIN, reason="the scripts name /opt/ml")
 as_root = pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs root and unshare")
 
@@ -33,12 +33,17 @@ os.execvp(sys.argv[1], sys.argv[1:])
 """
 
 
-def command(source: Path, out: Path, *options: str) -> list[str]:
+def options(source: Path, out: Path, *more: str) -> list[str]:
+    """A quick run of a script in the process runtime."""
     return [
-        *(sys.executable, "-m", "simulator", "run", "--runtime", "process", "--view", "plain"),
+        *("run", "--runtime", "process", "--view", "plain"),
         *("--source-dir", str(source), "--entry-script", "train.py", "--out", str(out)),
-        *("--interrupt", "step=35", "--warning", "0.5", "--grace", "1", *options),
+        *("--interrupt", "step=35", "--warning", "0.5", "--grace", "1", *more),
     ]
+
+
+def command(source: Path, out: Path, *more: str) -> list[str]:
+    return [sys.executable, "-m", "simulator", *options(source, out, *more)]
 
 
 def run(arguments: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
@@ -49,16 +54,9 @@ def run(arguments: list[str], **environment: str) -> subprocess.CompletedProcess
         errors="replace",
         env={**os.environ, **environment},
         cwd=ROOT,
-        timeout=SECONDS * 3,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
-
-
-def wait_for(file: Path, text: str) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not (file.exists() and text in file.read_text()):
-        assert time.monotonic() < deadline, f"{file} never held {text}"
-        time.sleep(0.05)
 
 
 def abandoned_scratch() -> list[Path]:
@@ -70,18 +68,13 @@ def abandoned_scratch() -> list[Path]:
 @shut_in
 def test_a_moto_that_dies_ends_the_run_and_is_named(tmp_path: Path) -> None:
     source = scripts.write(tmp_path / "source", scripts.GOOD)
-    harness = subprocess.Popen(
-        command(source, tmp_path / "run", "--interrupt", "step=100"),
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    wait_for(tmp_path / "run" / "timeline.jsonl", '"kind": "metric"')
-    children = Path(f"/proc/{harness.pid}/task/{harness.pid}/children").read_text().split()
-    moto = next(pid for pid in children if b"moto_server" in Path(f"/proc/{pid}/cmdline").read_bytes())
-    os.kill(int(moto), signal.SIGKILL)
-    output = harness.communicate(timeout=SECONDS)[0].decode()
-    assert harness.returncode == ExitCode.ENVIRONMENT
+    with harness(tmp_path / "said", *options(source, tmp_path / "run", "--interrupt", "step=100")) as running:
+        wait_for(running, tmp_path / "run" / "timeline.jsonl", '"kind": "metric"')
+        children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+        moto = next(pid for pid in children if b"moto_server" in Path(f"/proc/{pid}/cmdline").read_bytes())
+        os.kill(int(moto), signal.SIGKILL)
+        assert running.wait(PATIENCE_SECONDS) == ExitCode.ENVIRONMENT
+    output = (tmp_path / "said").read_text()
     assert "moto" in output and "next:" in output
     assert '"partial"' in (tmp_path / "run" / "report.json").read_text()
     assert abandoned_scratch() == []
@@ -161,26 +154,19 @@ def test_the_sdk_needs_no_way_out_either(tmp_path: Path, training_image: str) ->
 @pytest.mark.slow
 def test_an_engine_that_dies_ends_the_run_and_the_next_one_cleans_up(tmp_path: Path, training_image: str) -> None:
     source = scripts.write(tmp_path / "source", scripts.GOOD)
-    with tempfile.TemporaryDirectory() as folder:
-        address = Path(folder) / "engine.sock"
-        proxy = subprocess.Popen([sys.executable, str(Path(__file__).with_name("socket_proxy.py")), str(address)])
-        wait_until_there(address)
-        harness = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "simulator", "run", "--runtime", "local-mode", "--view", "plain"),
-                *("--image", training_image, "--source-dir", str(source), "--entry-script", "train.py"),
-                *("--interrupt", "step=110", "--out", str(tmp_path / "run")),
-            ],
-            cwd=ROOT,
-            env={**os.environ, "DOCKER_HOST": f"unix://{address}"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        wait_for(tmp_path / "run" / "timeline.jsonl", '"kind": "metric"')
-        proxy.kill()
-        proxy.wait()
-        output = harness.communicate(timeout=SECONDS * 2)[0].decode()
-    assert harness.returncode == ExitCode.ENVIRONMENT, output
+    arguments = [
+        *("run", "--runtime", "local-mode", "--view", "plain", "--image", training_image),
+        *("--source-dir", str(source), "--entry-script", "train.py"),
+        *("--interrupt", "step=110", "--out", str(tmp_path / "run")),
+    ]
+    with (
+        engine_to_kill() as (address, die),
+        harness(tmp_path / "said", *arguments, DOCKER_HOST=f"unix://{address}") as running,
+    ):
+        wait_for(running, tmp_path / "run" / "timeline.jsonl", '"kind": "metric"')
+        die()
+        assert running.wait(PATIENCE_SECONDS) == ExitCode.ENVIRONMENT
+    output = (tmp_path / "said").read_text()
     assert "engine" in output and "next:" in output
     assert '"partial"' in (tmp_path / "run" / "report.json").read_text()
     assert run([sys.executable, "-m", "simulator", "clean"]).returncode == 0
@@ -188,14 +174,21 @@ def test_an_engine_that_dies_ends_the_run_and_the_next_one_cleans_up(tmp_path: P
     owners = [
         run(["docker", "inspect", "-f", '{{index .Config.Labels "spot-simulator.owner"}}', c]).stdout for c in left
     ]
-    assert not [owner for owner in owners if owner.startswith(f"{harness.pid}:")]
+    assert not [owner for owner in owners if owner.startswith(f"{running.pid}:")]
 
 
-def wait_until_there(path: Path) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not path.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+@contextmanager
+def engine_to_kill() -> Iterator[tuple[Path, Callable[[], None]]]:
+    """A socket that leads to the engine, and what cuts it off."""
+    with tempfile.TemporaryDirectory() as folder:
+        address = Path(folder) / "engine.sock"
+        program = str(Path(__file__).with_name("socket_proxy.py"))
+        with subprocess.Popen([sys.executable, program, str(address)]) as proxy:
+            try:
+                wait_until(address.exists, "the proxy's socket")
+                yield address, proxy.kill
+            finally:
+                proxy.kill()
 
 
 def test_the_doctor_names_a_missing_engine_and_how_to_mend_it() -> None:

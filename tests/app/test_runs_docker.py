@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from simulator.core.errors import EnvironmentFailure, ExitCode
 from simulator.runtimes.ownership import is_alive, owner
 from simulator.runtimes.port import LABEL_OWNER, LABEL_RUN
 from tests.app import scripts
+from tests.app.harness import PATIENCE_SECONDS, harness, wait_for
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 TRAIN = Path(__file__).parents[2] / "train"
@@ -114,41 +113,28 @@ def test_an_image_that_does_not_exist_is_an_environment_failure(tmp_path: Path) 
 def test_an_interrupt_to_the_harness_leaves_nothing_but_a_partial_report(
     tmp_path: Path, training_image: str, signum: signal.Signals
 ) -> None:
-    source = scripts.write(tmp_path / "source", scripts.GOOD)
-    harness = start_harness(tmp_path, training_image, source)
-    wait_for(tmp_path / "run" / "timeline.jsonl", '"kind": "metric"')
-    harness.send_signal(signum)
-    assert harness.wait(60) == ExitCode.INTERRUPTED_BY_USER
+    with harness(tmp_path / "said", *long_run(tmp_path, training_image)) as running:
+        wait_for(running, tmp_path / "run" / "timeline.jsonl", '"kind": "metric"')
+        running.send_signal(signum)
+        assert running.wait(PATIENCE_SECONDS) == ExitCode.INTERRUPTED_BY_USER
     assert '"partial"' in (tmp_path / "run" / "report.json").read_text()
 
 
 def test_what_a_killed_harness_left_is_removed_by_the_next_run(tmp_path: Path, training_image: str) -> None:
-    source = scripts.write(tmp_path / "source", scripts.GOOD)
-    harness = start_harness(tmp_path, training_image, source)
-    wait_for(tmp_path / "run" / "timeline.jsonl", '"kind": "metric"')
-    of_harness = f" {harness.pid}:"
-    assert [thing for thing in labelled() if of_harness in thing]
-    harness.kill()
-    harness.wait(60)
+    with harness(tmp_path / "said", *long_run(tmp_path, training_image)) as running:
+        wait_for(running, tmp_path / "run" / "timeline.jsonl", '"kind": "metric"')
+        of_harness = f" {running.pid}:"
+        assert [thing for thing in labelled() if of_harness in thing]
+        running.kill()
+        running.wait(PATIENCE_SECONDS)
     subprocess.run([sys.executable, "-m", "simulator", "clean"], check=True)
     assert [thing for thing in labelled() if of_harness in thing] == []
 
 
-def start_harness(tmp_path: Path, image: str, source: Path) -> subprocess.Popen[bytes]:
-    options = ["--image", image, "--source-dir", str(source), "--entry-script", "train.py", "--view", "plain"]
-    return subprocess.Popen(
-        [
-            *(sys.executable, "-m", "simulator", "run", "--runtime", "local-mode", "--interrupt", "step=110"),
-            *("--warning", "60", *options, "--out", str(tmp_path / "run")),
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-
-
-def wait_for(file: Path, text: str) -> None:
-    deadline = time.monotonic() + 90
-    while not (file.exists() and text in file.read_text()):
-        assert time.monotonic() < deadline, f"{file} never held {text}"
-        time.sleep(0.1)
+def long_run(tmp_path: Path, image: str) -> list[str]:
+    source = scripts.write(tmp_path / "source", scripts.GOOD)
+    return [
+        *("run", "--runtime", "local-mode", "--interrupt", "step=110", "--warning", "60", "--image", image),
+        *("--source-dir", str(source), "--entry-script", "train.py", "--view", "plain"),
+        *("--out", str(tmp_path / "run")),
+    ]

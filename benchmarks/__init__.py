@@ -1,0 +1,1 @@
+"""What the simulator costs, against what one would use instead; every figure is a ratio taken within one run."""
