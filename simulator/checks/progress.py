@@ -220,12 +220,13 @@ def _begins_again(step: str, epoch: str, attempts: Mapping[int, Sequence[LoggedL
 
 def _grows(name: str, attempts: Mapping[int, Sequence[LoggedLine]]) -> bool:
     total = outliers = 0
-    distinct: set[float] = set()
+    distinct: set[float] = set()  # of the rises alone: a banner beside "step=0" that never changes is no growth
     for lines in attempts.values():
         values = [line.values[name] for line in lines if name in line.values]
+        rise = _longest_rise(values)
         total += len(values)
-        outliers += len(values) - len(_longest_rise(values))
-        distinct.update(values)
+        outliers += len(values) - len(rise)
+        distinct.update(values[index] for index in rise)
     if len(distinct) < 2 or outliers > max(2.0, 0.3 * total):
         return False
     if _unlikeliness(name) < 3:
