@@ -238,17 +238,24 @@ class Evidence:
 
     def manifest(self, when: str, attempt: int) -> Mapping[str, Mapping[str, Any]] | None:
         """A manifest's files, None when it was not taken."""
+        taken = self._manifest_event(when, attempt)
+        return None if taken is None else taken.data["files"]
+
+    def _manifest_event(self, when: str, attempt: int) -> Event | None:
         taken = [event for event in self.of(Kind.MANIFEST, attempt) if event.data.get("when") == when]
-        return None if not taken else taken[-1].data["files"]
+        return taken[-1] if taken else None
 
     def durable_at_kill(self, attempt: int) -> list[DurableFile]:
         """What was in S3 when the instance went, markers and all."""
-        files = self.manifest("kill", attempt)
-        if files is None:
-            files = self.manifest("before-restore", attempt + 1)
-        if files is None:
+        taken = self._manifest_event("kill", attempt) or self._manifest_event("before-restore", attempt + 1)
+        if taken is None:
             raise EvidenceMissing(f"attempt {attempt} has no manifest of what was in S3 when the instance went")
-        return self.files.durable(files)
+        return self.files.durable(taken.data["files"], taken.at)
+
+    def restored(self, attempt: int) -> list[DurableFile] | None:
+        """What was restored for an attempt; None when nobody noted it."""
+        taken = self._manifest_event("restored", attempt)
+        return None if taken is None else self.files.durable(taken.data["files"], taken.at)
 
     def checkpoints_at_kill(self, attempt: int) -> list[DurableFile]:
         """What of it may be a checkpoint: not empty, no marker, no temporary file, no log."""
