@@ -26,9 +26,10 @@ class Markers:
                 marker.touch()
 
     def uploaded(self, path: str) -> None:
-        """The upload is done."""
+        """The upload is done. Where the file is gone by now nothing is renamed, since its folder may be going too."""
         with suppress(FileNotFoundError):
-            self._at(path, UPLOADING_SUFFIX).rename(self._at(path, UPLOADED_SUFFIX))
+            if (self._folder / path).exists():
+                self._at(path, UPLOADING_SUFFIX).rename(self._at(path, UPLOADED_SUFFIX))
 
     def gone(self, path: str) -> None:
         """The file was deleted."""

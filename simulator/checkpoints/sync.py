@@ -22,6 +22,9 @@ from simulator.core.timeline import Kind
 
 STOP_SECONDS = 15.0  # for requests whose body was wholly sent: their answer tells whether they count
 SHORTEST_GAP_SECONDS = 0.01
+MARKERS_LINGER_SECONDS = 1.0
+"""How long the markers of a deleted file stay: a script that removes a whole folder (Keras' BackupAndRestore does, at
+the end) is removing them too, and must not find them gone between its listing and its unlink. An assumption."""
 LOOK_SHARE = 0.1  # at most this share of the time goes into looks, however large the folder
 
 Emit = Callable[[Kind, Mapping[str, Any]], object]
@@ -96,6 +99,7 @@ class CheckpointSync:
         self._busy: dict[str, int] = {}  # path → bytes; what a worker has in hand
         self._cancelled: set[str] = set()
         self._finished: set[str] = set()  # paths whose writer closed them since the last look
+        self._deleted_at: dict[str, float] = {}  # files whose markers are still to go
         self._warned: set[str] = set()
         self._objects: set[str] = set()  # paths that have an object in S3, of whatever version
         self._lock = threading.RLock()  # guards all of the above
@@ -191,7 +195,8 @@ class CheckpointSync:
             for path, reason in seen.passed_over.items():
                 self._warn_once(f"not uploaded: {_shown(path)}; {reason}")
             now = self._clock.now()
-            self._take_deletions(seen)
+            self._take_deletions(seen, now)
+            self._clear_markers(now)
             for path, found in seen.files.items():
                 self._take(path, found, now, settle_all or path in finished)
         with self._lock:
@@ -205,7 +210,7 @@ class CheckpointSync:
             self._warn_once(f"the folder {_shown(path) or '.'} below the checkpoint path cannot be read")
         return seen
 
-    def _take_deletions(self, seen: Look) -> None:
+    def _take_deletions(self, seen: Look, now: float) -> None:
         with self._lock:
             gone = [path for path in self._files if path not in seen.files and not seen.hides(path)]
         for path in gone:
@@ -217,6 +222,15 @@ class CheckpointSync:
                     self._cancelled.add(path)
                 if path in self._objects or path in self._busy:
                     self._enqueue(path, _Act.DELETE)
+                self._deleted_at[path] = now
+
+    def _clear_markers(self, now: float) -> None:
+        with self._lock:
+            due = [path for path, at in self._deleted_at.items() if now - at >= MARKERS_LINGER_SECONDS]
+            gone = [path for path in due if path not in self._files]
+            for path in due:
+                del self._deleted_at[path]
+        for path in gone:
             self._mark(path, Markers.gone)
 
     def _take(self, path: str, found: Found, now: float, finished: bool) -> None:
@@ -268,9 +282,9 @@ class CheckpointSync:
                 try:
                     self._delete(path) if act is _Act.DELETE else self._put(path, act is _Act.PUT_AS_IT_IS)
                 finally:
-                    if path not in self._files:
-                        self._mark(path, Markers.gone)  # deleted after its marker was made
                     with self._lock:
+                        if path not in self._files:
+                            self._deleted_at[path] = self._clock.now()  # deleted after its marker was made
                         self._busy.pop(path, None)
                         self._cancelled.discard(path)
                         if path in self._files and self._files[path].is_due:

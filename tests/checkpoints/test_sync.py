@@ -431,6 +431,21 @@ def test_the_markers_of_a_deleted_file_go_with_it(
     until(lambda: list(folder.iterdir()) == [])
 
 
+def test_a_script_that_removes_a_folder_never_loses_a_race_for_its_markers(
+    syncing: SyncMaker, memory: MemoryStore, folder: Path, record: Record
+) -> None:
+    sync = syncing(memory)
+    sync.start()
+    (folder / "a").write_bytes(b"1")
+    record.saw(Kind.UPLOAD_FINISHED, "a")
+    until(lambda: (folder / "a.sagemaker-uploaded").exists())
+    listed = [path for path in folder.iterdir() if path.name != "a"]
+    (folder / "a").unlink()
+    record.saw(Kind.OBJECT_DELETED, "a")  # the uploader has seen it all
+    for path in listed:
+        path.unlink()
+
+
 def test_markers_can_be_left_out(syncing: SyncMaker, memory: MemoryStore, folder: Path, record: Record) -> None:
     syncing(memory, PLAIN).start()
     (folder / "a").write_bytes(b"1")
