@@ -351,7 +351,18 @@ class Evidence:
         transfer = (newest.finished_at or newest.started_at) - newest.started_at
         lasted = newest.version.done_at - newest.version.started_at if newest.is_whole else 0.0
         age = self.gone_at(attempt) - newest.content_at
-        return age <= 1.5 * habit + lasted + transfer + 2 * self.options.detection_seconds
+        if age <= 1.5 * habit + lasted + transfer + 2 * self.options.detection_seconds:
+            return True
+        return newest.is_whole and self._trained_no_more_after(newest.version)
+
+    def _trained_no_more_after(self, save: Version) -> bool:
+        """Whether the log shows that nothing was trained between a save and the attempt's end, as in a long evaluation:
+        no progress since, for far longer than training ever went without a word of it."""
+        walk = self.walk(save.attempt)
+        if walk is None or walk.last.at > save.done_at + self.options.detection_seconds:
+            return False
+        silences = [after.at - before.at for before, after in pairwise(walk.readings)]
+        return bool(silences) and self.gone_at(save.attempt) - save.done_at > 3 * max(silences)
 
     def checkpoint_was_due(self, attempt: int) -> bool:
         """Whether the attempt lived long enough for a first checkpoint to reach S3, as other attempts and uninterrupted
