@@ -84,6 +84,11 @@ def sudden(*interrupt: str, **options: Any) -> Run:
     return Run(interrupt, {"profile": "sudden", **options})
 
 
+def mid_save(trigger: str, after_seconds: float) -> Run:
+    """A kill so long after the trigger, without SIGTERM: into a save that begins with the trigger's line."""
+    return Run((trigger,), {"profile": "ec2", "warning": after_seconds})
+
+
 def faulty(script: str, about: str, *runs: Run, errors: str = "", warnings: str = "", **more: Any) -> Trainer:
     """A trainer that loses state; rules as a string of ids."""
     return Trainer(
@@ -186,7 +191,7 @@ CORRECT = (
         sudden("it=41", "upload", "save", "it=80"),
         settings={"metrics": {"it": r"\bit +(\d+)"}},
     ),
-    correct("long_evaluation.py", "evaluates for long", at("line=validating")),
+    correct("long_evaluation.py", "evaluates for long", at("line=validating", grace=2.2)),
     correct("sample_ledger.py", "tells its samples", at("step=45"), at("step=45", "step=50"), settings=BASELINE),
     correct("two_slots.py", "two slots in turn, checksums", at("step=55"), sudden("step=55", "step=62")),
 )
@@ -242,12 +247,12 @@ FAULTY = (
     # The wrong one is taken up
     faulty("string_sort.py", "sagemaker-xgboost-container #154", sudden("step=118"), errors="SPOT003", docker=True),
     faulty("best_instead_of_last.py", "facebookresearch/mmf PR #310", sudden("step=105"), warnings="SPOT003"),
-    faulty("back_to_the_epochs_start.py", "accelerate #2016", at("step=85"), warnings="SPOT003"),
+    faulty("back_to_the_epochs_start.py", "accelerate #2016", at("step=65"), warnings="SPOT003"),
     # Half a checkpoint
-    faulty("written_in_place.py", "pytorch-lightning #688", sudden("line=saving", "step=90"), errors="SPOT017"),
-    faulty("torn_file_is_skipped.py", "returnn #1444", sudden("step=60"), errors="SPOT004"),
-    faulty("mixed_generation.py", "fms-hf-tuning #432", sudden("step=70"), errors="SPOT004"),
-    faulty("newest_folder_is_incomplete.py", "transformers #35782", sudden("step=70"), errors="SPOT017"),
+    faulty("written_in_place.py", "pytorch-lightning #688", mid_save("step=50", 1.2), errors="SPOT004"),
+    faulty("torn_file_is_skipped.py", "returnn #1444", mid_save("step=50", 1.0), errors="SPOT004"),
+    faulty("mixed_generation.py", "fms-hf-tuning #432", mid_save("step=60", 1.0), errors="SPOT004"),
+    faulty("newest_folder_is_incomplete.py", "transformers #35782", mid_save("step=60", 0.8), errors="SPOT004"),
     # Restoring is what kills it
     faulty(
         "dies_of_an_empty_folder.py",
@@ -271,7 +276,7 @@ FAULTY = (
         "save_outlasts_the_grace.py", "StoppingCondition; goodfire-ai/spd #677", at("step=40"), errors="SPOT001 SPOT006"
     ),
     # Written is not durable
-    faulty("a_thousand_small_files.py", "skypilot #393", at("step=40"), errors="SPOT007"),
+    faulty("a_thousand_small_files.py", "skypilot #393", at("step=40", grace=4), errors="SPOT007"),
     # What the exit code says
     faulty(
         "leaves_with_zero_on_the_notice.py",
@@ -287,7 +292,7 @@ FAULTY = (
     faulty(
         "nothing_left_to_do.py",
         "How Amazon SageMaker processes output",
-        sudden("line=final evaluation", "60s"),
+        sudden("line=final evaluation"),
         errors="SPOT012",
     ),
     faulty(

@@ -17,8 +17,8 @@ def read():
 def write(content):
     text = json.dumps(content)
     with FILE.open("w") as out:
-        for begin in range(0, len(text), 4000):
-            out.write(text[begin : begin + 4000])
+        for begin in range(0, len(text), 12_000):
+            out.write(text[begin : begin + 12_000])
             out.flush()
             time.sleep(0.4)
 
