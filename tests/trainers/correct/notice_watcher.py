@@ -27,7 +27,7 @@ def recover():
     folder = os.path.dirname(DB)
     names = sorted(n for n in os.listdir(folder) if n.endswith(".db")) if os.path.isdir(folder) else []
     if not names:
-        return 0, {s: 0.0 for s in range(50)}
+        return 0, dict.fromkeys(range(50), 0.0)
     db = sqlite3.connect(f"file:{folder}/{names[-1]}?mode=ro", uri=True)
     table = dict(db.execute("select state, value from q"))
     db.close()

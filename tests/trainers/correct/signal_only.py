@@ -5,7 +5,6 @@ import pickle
 import signal
 import sys
 import threading
-import time
 
 stopping = threading.Event()
 signal.signal(signal.SIGTERM, lambda *a: stopping.set())

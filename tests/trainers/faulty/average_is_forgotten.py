@@ -1,5 +1,4 @@
-"""Trains with a moving average of its weights, which is what it reports and exports, and does not save it: ai2cm/ace
-#349, yolov5 #310."""
+"""Trains with a moving average of its weights, which is what it reports and exports, and does not save it: ai2cm/ace #349, yolov5 #310."""
 
 import json
 import os

@@ -1,5 +1,4 @@
-"""Sees the notice, saves, and exits with 0: the job is Completed, with half of the work. The XGBoost container's handler
-ends that way too (its exit code means success to SageMaker)."""
+"""Sees the notice, saves, and exits with 0: the job is Completed, with half of the work. So ends the XGBoost container's handler (its exit code means success to SageMaker)."""
 
 import json
 import os

@@ -1,4 +1,5 @@
-"""The saver writes ckpt_STEP.json, the loader looks for checkpoint-STEP.json (how users lose training state, no. 7)."""
+"""The saver writes ckpt_STEP.json, the loader looks for checkpoint-STEP.json, as yifan123/flow_grpo #26
+saves checkpoint-N and loads checkpoint_N."""
 
 import glob
 import json

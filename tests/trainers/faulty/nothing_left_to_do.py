@@ -1,5 +1,5 @@
-"""Interrupted in its last evaluation, it finds all epochs done on its next start, and leaves before the export (How
-Amazon SageMaker processes training output: the model is what is in /opt/ml/model then)."""
+"""Interrupted in its last evaluation, it finds all epochs done on its next start, and leaves before the export. How
+Amazon SageMaker processes training output: the model is what is in /opt/ml/model then."""
 
 import os
 import sys

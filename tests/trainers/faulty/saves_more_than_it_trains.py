@@ -23,10 +23,10 @@ step, params = 0, np.ones(1000)
 if os.path.exists(FILE):
     z = np.load(FILE)
     step, params = int(z["step"]), z["params"]
-while step < 80:
+while step < 130:
     step += 1
     params = params * 0.98
-    time.sleep(0.03)
+    time.sleep(0.025)
     print(f"step: {step}, loss: {params.mean():.5f}", flush=True)
     if step % 8 == 0:
         save(step, params)

@@ -1,4 +1,5 @@
-"""Saves after every epoch and never looks into the folder: AWS's own MXNet sample for managed spot training."""
+"""Saves after every epoch and never looks into the folder: AWS's MXNet sample for managed spot training
+(amazon-sagemaker-examples) does so."""
 
 import os
 import time

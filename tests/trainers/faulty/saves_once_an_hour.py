@@ -1,5 +1,5 @@
-"""Its save interval, in minutes as its framework has it, is longer than the instance lived (docs on how users lose
-training state, no. 22: the interval is longer than the run)."""
+"""Its save interval, in minutes as its framework has it, is longer than instances live: ai2cm/ace #347, where all
+progress since the last hour-long epoch went with each of them."""
 
 import argparse
 import json
