@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -22,9 +23,11 @@ from simulator.core.timeline import Kind
 
 STOP_SECONDS = 15.0  # for requests whose body was wholly sent: their answer tells whether they count
 SHORTEST_GAP_SECONDS = 0.01
+MARKED_AFTER_SECONDS = 0.2
 MARKERS_LINGER_SECONDS = 1.0
-"""How long the markers of a deleted file stay: a script that removes a whole folder (Keras' BackupAndRestore does, at
-the end) is removing them too, and must not find them gone between its listing and its unlink. An assumption."""
+"""An upload is marked when it has lasted so long, and how long the markers of a deleted file stay. Assumptions, and
+lenient ones: a script that removes a whole folder (Keras' BackupAndRestore does, right after its last save) removes the
+markers with it, and must not lose a race of milliseconds for them that a slower uploader would never have run."""
 LOOK_SHARE = 0.1  # at most this share of the time goes into looks, however large the folder
 
 Emit = Callable[[Kind, Mapping[str, Any]], object]
@@ -322,11 +325,11 @@ class CheckpointSync:
             return
         with self._lock:
             self._busy[path] = stamp.bytes
-        self._mark(path, Markers.uploading)
         self._emit(Kind.UPLOAD_STARTED, {"path": path, "bytes": stamp.bytes})
         started = self._clock.now()
         try:
-            version = self._send(path, source)
+            with self._shown_while_it_lasts(path):
+                version = self._send(path, source)
         except TransferAbandoned:
             self._left_off(path, stamp)
             return
@@ -391,6 +394,21 @@ class CheckpointSync:
         with self._lock:
             self._objects.discard(path)
         self._emit(Kind.OBJECT_DELETED, {"path": path})
+
+    @contextmanager
+    def _shown_while_it_lasts(self, path: str) -> Iterator[None]:
+        """The marker of an upload that takes some time."""
+        if self._markers is None:
+            yield
+            return
+        timer = threading.Timer(MARKED_AFTER_SECONDS, self._mark, (path, Markers.uploading))
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
 
     def _mark(self, path: str, verb: Callable[[Markers, str], None]) -> None:
         if self._markers is None:

@@ -16,7 +16,7 @@ def say(text):
 def write(step, values):
     final = os.path.join(HERE, "weights-%04d.bin" % step)
     with open(final + ".incomplete", "wb") as f:
-        for block in range(10):
+        for _ in range(10):
             f.write(struct.pack("<1000d", *([values] * 1000)))
             f.flush()
             time.sleep(0.06)
