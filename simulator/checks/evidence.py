@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 
 from simulator.checks.durability import FILE_KINDS, DurableFile, FileHistory, Upload, Version, file_history
 from simulator.checks.file_names import may_be_a_checkpoint
-from simulator.checks.progress import LoggedLine, Progress, Walk, lines_of, progress_of
+from simulator.checks.progress import LoggedLine, Progress, Walk, counted_on, lines_of, progress_of
 from simulator.core.job import CHECKPOINT_LOCAL_PATH
 from simulator.core.timeline import Event, Kind, Timeline
 
@@ -210,7 +210,7 @@ class Evidence:
     @cached_property
     def lines(self) -> Mapping[int, Sequence[LoggedLine]]:
         """Attempt → the log lines that gave numbers."""
-        return {attempt: lines_of(self.of(Kind.METRIC, attempt)) for attempt in self.attempts}
+        return counted_on({attempt: lines_of(self.of(Kind.METRIC, attempt)) for attempt in self.attempts})
 
     @cached_property
     def progress(self) -> Progress | None:
