@@ -17,6 +17,7 @@ from simulator.app.simulate import simulate
 from simulator.core.errors import SimulatorError
 from tests.trainers.table import TRAINERS, Run, Trainer
 
+HANGS_AFTER_SECONDS = 150.0  # of runs that last a few: SPOT013 is then what a trainer that never ends is told
 SIDE_BY_SIDE = 4  # they sleep most of the time; two cores carry that many
 
 
@@ -87,6 +88,7 @@ def judge_run(trainer: Trainer, run: Run, out: Path, runtime: str = "process", *
             "source_dir": script.parent,
             "entry_script": script.name,
             "out": out,
+            "max_runtime": HANGS_AFTER_SECONDS,
             **run.settings,
             **trainer.settings,
             **settings,

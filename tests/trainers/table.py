@@ -208,6 +208,17 @@ CORRECT = (
     ),
     correct("long_evaluation.py", "evaluates for long", at("line=validating", grace=2.2)),
     correct("sample_ledger.py", "tells its samples", at("step=45"), at("step=45", "step=50"), settings=BASELINE),
+    correct("remaining_epochs.py", "counts what is left from one again", at("epoch=5"), sudden("epoch=5")),
+    correct("prints_its_history.py", "prints old epochs again", at("epoch=15"), sudden("epoch=15")),
+    correct("two_phases.py", "phases that each count from one", sudden("line=all. step 45"), at("line=head. step 25")),
+    correct("evaluates_first.py", "shelve; saves in a finally", at("step=45"), at("step=45", "step=52")),
+    correct(
+        "stays_until_the_end.py",
+        "another checkpoint path; saves and waits",
+        at("it=45", grace=2),
+        settings={"metrics": {"it": r"^Iteration=(\d+);"}, "checkpoint_local_path": "/opt/ml/state"},
+    ),
+    correct("workers_and_a_queue.py", "loader processes, files in turn", at("step=45"), sudden("step=45")),
     correct("quick_and_exact.py", "a second's work, to the bit", at("step=30"), settings=BASELINE),
     correct("two_slots.py", "two slots in turn, checksums", at("step=55"), sudden("step=55", "step=62")),
 )
@@ -361,7 +372,7 @@ FAULTY = (
     faulty("rest_of_the_epoch_is_skipped.py", "accelerate #2016", sudden("step=45"), errors="SPOT015"),
     # What it costs
     faulty("never_prunes.py", "nyu-mll/jiant #51", sudden("step=60"), warnings="SPOT010"),
-    faulty("saves_more_than_it_trains.py", "CheckFreq (FAST '21)", sudden("step=90"), warnings="SPOT014"),
+    faulty("saves_more_than_it_trains.py", "CheckFreq (FAST '21)", sudden("step=125"), warnings="SPOT014"),
     faulty("every_process_saves.py", "NVIDIA/apex #886", sudden("step=45"), errors="SPOT018"),
 )
 

@@ -23,11 +23,11 @@ step, params = 0, np.ones(1000)
 if os.path.exists(FILE):
     z = np.load(FILE)
     step, params = int(z["step"]), z["params"]
-while step < 130:
+while step < 160:
     step += 1
     params = params * 0.98
-    time.sleep(0.025)
+    time.sleep(0.03)
     print(f"step: {step}, loss: {params.mean():.5f}", flush=True)
-    if step % 8 == 0:
+    if step % 12 == 0:
         save(step, params)
 np.save("/opt/ml/model/params.npy", params)
