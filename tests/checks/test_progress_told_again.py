@@ -1,4 +1,4 @@
-"""Numbers that a later attempt tells otherwise than the first: counted from one again, or told again from its history."""
+"""Numbers that a later attempt tells otherwise than the first: counted from one again, or told from its history."""
 
 from __future__ import annotations
 
