@@ -48,6 +48,29 @@ class Process:
     catches_sigterm: bool
     ignores_sigterm: bool
     blocks_sigterm: bool
+    pends_sigterm: bool | None = None  # None: the timeline does not tell
+    state: str = ""
+    started: int | None = None
+
+    @classmethod
+    def read(cls, entry: Mapping[str, Any]) -> Process:
+        """One entry of the event; runs of older versions have fewer fields."""
+        pends, started = entry.get("pends_sigterm"), entry.get("started")
+        return cls(
+            int(entry["pid"]),
+            int(entry["ppid"]),
+            str(entry.get("command", "")),
+            bool(entry.get("catches_sigterm")),
+            bool(entry.get("ignores_sigterm")),
+            bool(entry.get("blocks_sigterm")),
+            None if pends is None else bool(pends),
+            str(entry.get("state", "")),
+            None if started is None else int(started),
+        )
+
+    def is_same_as(self, other: Process) -> bool:
+        """Whether it is the same process at another instant; a pid alone may have been given again."""
+        return self.pid == other.pid and (None in (self.started, other.started) or self.started == other.started)
 
     def as_dict(self) -> dict[str, Any]:
         """The process as a finding's evidence holds it."""
@@ -59,6 +82,14 @@ class Process:
             "ignores_sigterm": self.ignores_sigterm,
             "blocks_sigterm": self.blocks_sigterm,
         }
+
+
+@dataclass(frozen=True)
+class Look:
+    """Who was there at an instant."""
+
+    at: float
+    processes: Sequence[Process]
 
 
 class Evidence:
@@ -193,16 +224,15 @@ class Evidence:
         before = [event for event in snapshots if event.at <= signal.at]
         if not before:
             return []
+        return [Process.read(entry) for entry in before[-1].data["processes"]]
+
+    def looks_after_sigterm(self, attempt: int) -> list[Look]:
+        """The processes as they were seen between SIGTERM and the end, in order; empty for runs of older versions."""
+        signal = self.sigterm(attempt)
         return [
-            Process(
-                int(entry["pid"]),
-                int(entry["ppid"]),
-                str(entry.get("command", "")),
-                bool(entry.get("catches_sigterm")),
-                bool(entry.get("ignores_sigterm")),
-                bool(entry.get("blocks_sigterm")),
-            )
-            for entry in before[-1].data["processes"]
+            Look(event.at, [Process.read(entry) for entry in event.data["processes"]])
+            for event in self.of(Kind.PROCESSES, attempt)
+            if signal is not None and event.at > signal.at and event.data.get("processes")
         ]
 
     # Progress.
