@@ -24,6 +24,7 @@ from simulator.checks.process_kinds import (
     is_torchrun,
     kind_of,
     passes_signals_on,
+    program_of,
 )
 from simulator.core.reaction import speaks_of_the_end
 from simulator.core.timeline import Kind
@@ -129,7 +130,7 @@ def unreached_owners(evidence: Evidence, attempt: int) -> list[Process]:
 
 
 def handler_owners(processes: Sequence[Process]) -> list[Process]:
-    """The processes that have a handler of their own: no shell's, and no worker's that its library or parent gave it."""
+    """The processes with a handler of their own: no shell's, and no worker's that its library or parent gave it."""
     return [process for process in processes if _owns_a_handler(process, processes)]
 
 
@@ -340,8 +341,8 @@ def _story(hops: Sequence[Hop], trace: _Trace, cut: bool) -> str:
         return f"SIGTERM reached {target.name}, which {how}."
     if cut:
         return (
-            f"SIGTERM went {_way(hops)}, which was gone within {target.ended_after_seconds or 0.0:.1f} s, before it was "
-            f"done: {hops[-2].name} did not wait longer."
+            f"SIGTERM went {_way(hops)}, which was gone within {_seconds(target.ended_after_seconds or 0.0)}, before it "
+            f"was done: {hops[-2].name} did not wait longer."
         )
     if target.got is False:
         return f"SIGTERM reached {target.name}, {_discards(target)}."
@@ -363,13 +364,13 @@ def _what_it_did(target: Hop, trace: _Trace) -> str:
     killed = trace.killed is not None and (ended is None or ended >= trace.grace_seconds - 0.05)
     parts = []
     if acted is not None and (killed or acted != ended):
-        parts.append(f"reacted after {acted:.1f} s")
+        parts.append(f"reacted after {_seconds(acted)}")
     elif killed and target.disposition is Disposition.CAUGHT:
         parts.append("has a handler, of which nothing was seen to come")
     if killed:
         parts.append(f"was still running after {trace.grace_seconds:.1f} s, when SIGKILL came")
     elif ended is not None:
-        parts.append(f"was gone after {ended:.1f} s")
+        parts.append(f"was gone after {_seconds(ended)}")
     return " and ".join(parts) or "went on"
 
 
@@ -413,26 +414,35 @@ def _fix(hops: Sequence[Hop], cut: bool) -> str | None:
 
 
 def _let_it_through(swallower: Hop, target: Hop, hops: Sequence[Hop]) -> str:
-    entrypoint = f"ENTRYPOINT {json.dumps(target.command.split()[:_FIX_WORDS])}"
+    words = _as_typed(target.command)
+    entrypoint = f"ENTRYPOINT {json.dumps(words)}   # exec form"
     if any(is_sdk_driver(hop.command) for hop in hops):
-        return f"{entrypoint}   # exec form, in an image of your own and without SourceCode: the SDK's scripts pass nothing on"
+        return f"{entrypoint}, in an image of your own and without SourceCode: the SDK's scripts pass nothing on"
     if swallower.kind is ProcessKind.TOOLKIT:
-        return f"{entrypoint}   # exec form, without the toolkit between, which passes nothing on"
+        return f"{entrypoint}, without the toolkit between, which passes nothing on"
     if is_shell(swallower.command):
         if " -c " in swallower.command:
-            return f"{entrypoint}   # exec form: no shell before it; or: {_shell_name(swallower)} -c 'exec …'"
-        return f"exec {' '.join(target.command.split()[:_FIX_WORDS])}   # in place of the shell's last line"
+            return f"{entrypoint}: no shell before it; or: {_shell_name(swallower)} -c 'exec …'"
+        return f"exec {' '.join(words)}   # in place of the shell's last line"
     if swallower.kind in (ProcessKind.PYTHON, ProcessKind.LAUNCHER):
         return f"signal.signal(signal.SIGTERM, lambda *_: child.send_signal(signal.SIGTERM))   # in {swallower.name}"
-    return f'ENTRYPOINT ["tini", "-g", "--", {json.dumps(target.command.split()[:_FIX_WORDS])[1:]}   # an init that passes it on'
+    return f"ENTRYPOINT {json.dumps(['tini', '-g', '--', *words])}   # an init that passes it on"
 
 
 def _wait_longer(launcher: Hop) -> str:
     if is_torchrun(launcher.command):
-        return (
-            "torchrun --shutdown-timeout=110 …   # torch 2.12 or later; before, SIGKILL follows after 30 s in any case"
-        )
+        return "torchrun --shutdown-timeout=110 …   # torch 2.12 or later; before it, SIGKILL comes after 30 s anyway"
     return f"child.wait(timeout=110)   # in {launcher.name}: its shutdown timeout, before it kills"
+
+
+def _as_typed(command: str) -> list[str]:
+    """A command as a person would write it: a Python by its name alone, and not endless."""
+    words = command.split()[:_FIX_WORDS]
+    return [program_of(command), *words[1:]] if program_of(command).startswith("python") else words
+
+
+def _seconds(value: float) -> str:
+    return f"{1000 * value:.0f} ms" if value < 0.0995 else f"{value:.1f} s"
 
 
 def _shell_name(hop: Hop) -> str:

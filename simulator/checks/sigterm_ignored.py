@@ -1,8 +1,8 @@
 """SPOT006 sigterm-ignored: the script was told by SIGTERM, and was still running when the grace ended.
 
 Three ways to get there have words and a fix of their own: a handler whose flag nobody looked at in time
-(`handler_not_polled`), a signal mask that holds SIGTERM back (`blocked`), and a launcher that ended the training process
-with grace left (`cut_by_launcher`; then it was PID 1 that left in time).
+(`handler_not_polled`), a signal mask that holds SIGTERM back (`blocked`), and a launcher that ended the training
+process with grace left (`cut_by_launcher`; then it was PID 1 that left in time).
 
 Acquits: a script that saved in reaction and then waited for its end, and long steps after which it did leave in time.
 A script that only saves at regular intervals is correct, so where its checkpoints were current this is a warning.
@@ -159,7 +159,7 @@ _POLLING = {
     "        step(batch)\n"
     "  +     if stop.is_set():\n"
     "  +         save(state, CHECKPOINTS); sys.exit(0)",
-    "loading of data": "Look at the handler's flag while data is loaded too; where nothing has changed yet, just leave:\n"
+    "loading of data": "Look at the handler's flag while data is loaded too; where nothing has changed, just leave:\n"
     "    for shard in shards:\n"
     "        load(shard)\n"
     "  +     if stop.is_set():\n"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 _SPEAKS = re.compile(
-    r"sig(term|kill|nal)\b|\bsignal\s*15\b|terminat|preempt|interrupt|shut(ting)?[ -]?down|grace(ful|\b)|spot.{0,20}notice"
-    r"|(asked|told|request\w*) to (stop|exit|leave|quit)|forcefully|\b(stopping|exiting|leaving)\b",
+    r"sig(term|kill)\b|(received|caught|got|handl\w+) (a )?signal|signal (15|received|caught)"
+    r"|terminat|preempt|interrupt|shut(ting)?[ -]?down|grace(ful|\b)|spot.{0,20}notice|forcefully"
+    r"|(asked|told|request\w*) to (stop|exit|leave|quit)|\b(stopping|exiting|leaving)\b",
     re.IGNORECASE,
 )
 

@@ -36,9 +36,7 @@ class Kind(StrEnum):
     OBJECT_DELETED = "object-deleted"  # path
     TRIGGER_FIRED = "trigger-fired"  # interruption, trigger
     NOTICE_GIVEN = "notice-given"  # scheduled_at, terminate_at
-    SIGNAL_SENT = (
-        "signal-sent"  # signal, scheduled_at, sending_at (before the call), delivered, log_tail: the last lines before
-    )
+    SIGNAL_SENT = "signal-sent"  # signal, scheduled_at, sending_at (before the call), delivered, log_tail
     KILLED = "killed"  # scheduled_at, observed
     MANIFEST = "manifest"  # when (kill | before-restore | restored | end), files: {path: {bytes, digest}}
     WRITTEN_PATHS = "written-paths"  # paths: [{path, bytes}] written outside the mounts, by the container's diff

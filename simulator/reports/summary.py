@@ -69,6 +69,7 @@ def summary(report: Report, folder: Path | None = None) -> RenderableType:
     sections += _section("What proves it", [Text(clean(line)) for line in report["tier_evidence"]])
     sections += _section("Findings", [_finding(finding) for finding in report["findings"]])
     sections += _section("What was lost", list(_losses(report)))
+    sections += _section("Signal and grace", list(_grace(report)))
     sections += _section("Time and money", list(_money(report)))
     sections += _section("What was not proved", [Text(clean(line)) for line in report["not_proved"]])
     sections += _section("Unlike SageMaker", [Text(clean(line)) for line in report["fidelity_lost"]])
@@ -156,6 +157,17 @@ def _trigger_of(report: Report, attempt: int) -> str:
         if facts["attempt"] == attempt and facts["interruption"]:
             return f" ({clean(facts['interruption']['trigger'])})"
     return ""
+
+
+def _grace(report: Report) -> Iterable[Text]:
+    """What became of SIGTERM, unless a finding tells it already, and of the time until SIGKILL."""
+    told = " ".join(finding["message"] for finding in report["findings"])
+    for attempt in report["attempts"]:
+        path, budget = attempt.get("signal_path"), attempt.get("grace_budget")  # runs of older versions have none
+        lines = [path["story"]] if path and path["story"] not in told else []
+        lines += [budget["sentence"]] if budget else []
+        for line in lines:
+            yield Text(f"attempt {attempt['attempt']}: {clean(line)}")
 
 
 def _money(report: Report) -> Iterable[Text]:
