@@ -90,7 +90,7 @@ class _Window:
         self._evidence, self._attempt = evidence, attempt
         self._begins_at, self._ends_at, self._sigterm_at = begins_at, ends_at, sigterm_at
         self._saves = self._last_reaction()
-        self._was_spoken = False  # whether a log line told that the notice or signal was seen
+        self._spoken_at = self._first_line_that_speaks()
 
     def budget(self, start: str) -> GraceBudget:
         segments = self._segments()
@@ -149,20 +149,26 @@ class _Window:
 
     def _seen_at(self) -> float | None:
         """When the script showed that it knew: a log line said so, or it answered to SIGTERM only; None: not shown."""
-        saved_at = min((version.started_at for version in self._saves), default=None)
-        until = saved_at if saved_at is not None else self._left_at()
-        if until is None:
-            return None
+        until = self._answered_at()
+        if until is None or self._spoken_at is not None:
+            return self._spoken_at
+        return self._sigterm_at if self._sigterm_at is not None and self._sigterm_at <= until else None
+
+    def _answered_at(self) -> float | None:
+        """When the save in reaction began, or else the script left by itself; None where it did neither."""
+        return min((version.started_at for version in self._saves), default=self._left_at())
+
+    def _first_line_that_speaks(self) -> float | None:
+        until = self._answered_at()
         lines = (*self._evidence.of(Kind.LOG_LINE, self._attempt), *self._evidence.of(Kind.METRIC, self._attempt))
         spoken = [
             event.at
             for event in lines
-            if self._begins_at <= event.at <= until and speaks_of_the_end(str(event.data.get("line", "")))
+            if until is not None
+            and self._begins_at <= event.at <= until
+            and speaks_of_the_end(str(event.data.get("line", "")))
         ]
-        self._was_spoken = bool(spoken)
-        if spoken:
-            return min(spoken)
-        return self._sigterm_at if self._sigterm_at is not None and self._sigterm_at <= until else None
+        return min(spoken, default=None)
 
     def _left_at(self) -> float | None:
         exited = self._evidence.exited(self._attempt)
@@ -188,9 +194,7 @@ class _Window:
             if left_at is None:
                 return f"{head} none was used: nothing was saved in reaction."
             return f"{head} the script used {_seconds(left_at - self._begins_at)}, and left without saving in reaction."
-        seen = (
-            "until it was seen" if self._was_spoken else f"until SIGTERM{', which it answered' * (told != 'SIGTERM')}"
-        )
+        seen = "until it was seen" if self._spoken_at is not None else "until SIGTERM, which it answered"
         words = {"notice-seen": seen, "step-finished": "until the save began", "save": f"to save {_size(size)}"}
         words |= {"upload": f"to upload {_size(size)}", "margin": "were left"}
         parts = [f"{_seconds(part.seconds)} {words[part.name]}" for part in segments if part.seconds >= _LEAST_SECONDS]

@@ -340,9 +340,10 @@ def _story(hops: Sequence[Hop], trace: _Trace, cut: bool) -> str:
         how = "blocks it, and it was still pending when the process was last looked at"
         return f"SIGTERM reached {target.name}, which {how}."
     if cut:
+        after = _seconds(target.ended_after_seconds or 0.0)
         return (
-            f"SIGTERM went {_way(hops)}, which was gone within {_seconds(target.ended_after_seconds or 0.0)}, before it "
-            f"was done: {hops[-2].name} did not wait longer."
+            f"SIGTERM went {_way(hops)}, which was gone within {after}, before it was done: "
+            f"{hops[-2].name} did not wait longer."
         )
     if target.got is False:
         return f"SIGTERM reached {target.name}, {_discards(target)}."
