@@ -31,6 +31,7 @@ from simulator.core.timeline import Kind
 
 _KILLED_BY_SIGTERM = 143
 _KILLED_BY_SIGKILL = frozenset({137, 247})  # 128 + 9, and the −9 of subprocess handed to sys.exit
+_FORCED = "forcefully"  # torchrun's word for the SIGKILL that it sends
 _DELIVERED_AFTER_SECONDS = 0.2  # a signal that a process did not block has reached it by then
 _FIX_WORDS = 8
 
@@ -205,9 +206,13 @@ class _Trace:
             return False
         if any(hop.kind is ProcessKind.INIT for hop in hops[-2:-1]):
             return False  # an init waits for its child
+        left = self.cut_writes()
+        if not left and any(save.settled_at is not None for save in self.reactions):
+            return False  # its save was done
         exit_code = self.exited.data.get("exit_code") if self.exited else None
-        forced = any("forcefully" in line.lower() or "sigkill" in line.lower() for _, line in self.spoken)
-        return forced or exit_code in _KILLED_BY_SIGKILL or bool(self.cut_writes())
+        if exit_code in _KILLED_BY_SIGKILL or any(_FORCED in line.lower() for _, line in self.spoken):
+            return True
+        return bool(left) and not self.evidence.checkpoints_were_current(self.attempt)
 
     def cut_writes(self) -> list[Version]:
         """Saves begun after SIGTERM whose temporary file was never renamed, or that were still growing."""
@@ -367,12 +372,12 @@ def _what_it_did(target: Hop, trace: _Trace) -> str:
     if acted is not None and (killed or acted != ended):
         parts.append(f"reacted after {_seconds(acted)}")
     elif killed and target.disposition is Disposition.CAUGHT:
-        parts.append("has a handler, of which nothing was seen to come")
+        parts.append("has a handler of which nothing was seen to come")
     if killed:
         parts.append(f"was still running after {trace.grace_seconds:.1f} s, when SIGKILL came")
     elif ended is not None:
         parts.append(f"was gone after {_seconds(ended)}")
-    return " and ".join(parts) or "went on"
+    return ", and ".join(parts) or "went on"
 
 
 def _discards(hop: Hop) -> str:

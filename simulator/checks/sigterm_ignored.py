@@ -123,12 +123,15 @@ def _cut_by_launcher(evidence: Evidence, attempt: int, path: SignalPath | None) 
         return []
     current = evidence.checkpoints_were_current(attempt)
     consequence = "Its regular checkpoints were current." if current else "What it would have saved was lost."
+    grace = float(evidence.profile["grace_seconds"])
+    used = path.hops[-1].ended_after_seconds or 0.0
     return [
         RULE.finding(
             attempt,
-            f"{path.story} {consequence}",
+            f"{path.story} Another {max(0.0, grace - used):.1f} s of the grace were left. {consequence}",
             {
                 "cut_by_launcher": True,
+                "grace_seconds": grace,
                 "processes": [process.as_dict() for process in evidence.processes_at_sigterm(attempt)],
                 "checkpoints_were_current": current,
                 "signal_path": path.as_dict(),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from simulator.checks.evidence import Evidence
-from simulator.checks.grace_budget import grace_budget
-from simulator.checks.signal_path import signal_path
+from simulator.checks.evidence import Evidence, EvidenceMissing
+from simulator.checks.grace_budget import GraceBudget, grace_budget
+from simulator.checks.signal_path import SignalPath, signal_path
 from simulator.core.attempt import schedule
 from simulator.core.billing import billing
 from simulator.core.clock import as_iso
@@ -101,10 +101,21 @@ def _attempt(record: RunRecord, evidence: Evidence, number: int) -> dict[str, An
         },
         **_steps(timeline, number),
         "manifest_at_kill": _manifest_at_kill(timeline, number),
-        "signal_path": path.as_dict() if (path := signal_path(evidence, number)) else None,
-        "grace_budget": budget.as_dict() if (budget := grace_budget(evidence, number)) else None,
+        "signal_path": _where_known(signal_path, evidence, number),
+        "grace_budget": _where_known(grace_budget, evidence, number),
         "log": f"logs/attempt-{number}.log",
     }
+
+
+def _where_known(
+    question: Callable[[Evidence, int], SignalPath | GraceBudget | None], evidence: Evidence, number: int
+) -> dict[str, Any] | None:
+    """The answer, None where there is none or the timeline (of a run that was cut, say) lacks what it rests on."""
+    try:
+        answer = question(evidence, number)
+    except (EvidenceMissing, KeyError):
+        return None
+    return None if answer is None else answer.as_dict()
 
 
 def _interruption(record: RunRecord, attempt: int) -> dict[str, Any] | None:

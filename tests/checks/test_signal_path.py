@@ -65,7 +65,7 @@ def test_a_script_as_pid_1_gets_it_and_its_answer_is_dated() -> None:
     assert dispositions(path) == [("python", "caught", True, False)]
     assert path.hops[0].acted_after_seconds == 2.0
     assert path.hops[0].ended_after_seconds == 2.1
-    assert path.story == "SIGTERM reached PID 1 (python train.py), which reacted after 2.0 s and was gone after 2.1 s."
+    assert path.story == "SIGTERM reached PID 1 (python train.py), which reacted after 2.0 s, and was gone after 2.1 s."
     assert path.fix is None
 
 
@@ -199,6 +199,15 @@ def test_a_launcher_that_does_not_wait_is_named(afterwards: Afterwards) -> None:
 
 def test_a_child_that_leaves_by_itself_was_not_cut() -> None:
     assert not path_of([TORCHRUN, TRAINS], cut_short()).cut_by_launcher
+
+
+def test_a_child_that_had_saved_before_it_was_ended_lost_nothing() -> None:
+    def afterwards(attempt: Attempt) -> None:
+        attempt.wait(1)
+        attempt.save("ckpt.npz")
+        cut_short("forcefully exiting via Signals.SIGKILL", 137)(attempt)
+
+    assert not path_of([TORCHRUN, TRAINS], afterwards).cut_by_launcher
 
 
 def test_a_save_left_under_its_temporary_name_was_cut() -> None:

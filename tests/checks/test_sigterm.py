@@ -239,18 +239,18 @@ def launched(current: bool, line: str) -> Run:
     worker = process(7, 1, "python train.py", catches_sigterm=True)
     run = Run(interrupt="step=57", profile="sagemaker")
     with run.attempt() as first:
-        train(first, 1, 58, save_every=5 if current else 0)
+        train(first, 1, 58, save_every=10 if current else 0)
         first.trigger()
         first.sigterm([torchrun, worker])
         if current:
-            train(first, 58, 88, save_every=5)
+            train(first, 58, 88, save_every=10)
         else:
             first.wait(30)
         first.add(Kind.LOG_LINE, line=line)
         first.look(torchrun)
         first.exit_after_sigterm(1)
     with run.attempt() as second:
-        train(second, 86 if current else 1, 200)
+        train(second, 81 if current else 1, 200)
         second.exit()
     return run
 
