@@ -160,10 +160,9 @@ class _Window:
 
     def _first_line_that_speaks(self) -> float | None:
         until = self._answered_at()
-        lines = (*self._evidence.of(Kind.LOG_LINE, self._attempt), *self._evidence.of(Kind.METRIC, self._attempt))
         spoken = [
             event.at
-            for event in lines
+            for event in self._evidence.of(Kind.LOG_LINE, self._attempt)
             if until is not None
             and self._begins_at <= event.at <= until
             and speaks_of_the_end(str(event.data.get("line", "")))

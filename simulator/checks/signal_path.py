@@ -155,7 +155,7 @@ class _Trace:
         self.reactions = [save for save in evidence.saves_in_reaction(attempt) if save.started_at >= self.sent_at]
         self.spoken = [
             (event.at, str(event.data.get("line", "")))
-            for event in (*evidence.of(Kind.LOG_LINE, attempt), *evidence.of(Kind.METRIC, attempt))
+            for event in evidence.of(Kind.LOG_LINE, attempt)
             if event.at >= self.sent_at and speaks_of_the_end(str(event.data.get("line", "")))
         ]
 
@@ -413,7 +413,7 @@ def _fix(hops: Sequence[Hop], cut: bool) -> str | None:
     if target.pending:
         return "signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})   # in the main thread, before training"
     if cut:
-        return _wait_longer(hops[-2])
+        return _wait_longer(hops[-2], target)
     if target.got is False:
         return "signal.signal(signal.SIGTERM, lambda *_: stop.set())   # before training, in the main thread"
     return None
@@ -435,9 +435,11 @@ def _let_it_through(swallower: Hop, target: Hop, hops: Sequence[Hop]) -> str:
     return f"ENTRYPOINT {json.dumps(['tini', '-g', '--', *words])}   # an init that passes it on"
 
 
-def _wait_longer(launcher: Hop) -> str:
+def _wait_longer(launcher: Hop, target: Hop) -> str:
     if is_torchrun(launcher.command):
         return "torchrun --shutdown-timeout=110 …   # torch 2.12 or later; before it, SIGKILL comes after 30 s anyway"
+    if is_shell(launcher.command):
+        return f"exec {' '.join(_as_typed(target.command))}   # in place of a trap: a shell that leaves takes all along"
     return f"child.wait(timeout=110)   # in {launcher.name}: its shutdown timeout, before it kills"
 
 

@@ -10,15 +10,13 @@ A script that only saves at regular intervals is correct, so where its checkpoin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from simulator.checks.evidence import Evidence, Process
+from simulator.checks.evidence import Evidence
 from simulator.checks.log_activity import activity_of
-from simulator.checks.process_kinds import brief
 from simulator.checks.rule import Finding, Rule, Severity
-from simulator.checks.signal_path import SignalPath, handler_owners, sent_at, signal_path, unreached_owners
-from simulator.core.timeline import Event, Kind
+from simulator.checks.signal_path import Hop, SignalPath, handler_owners, sent_at, signal_path, unreached_owners
+from simulator.core.timeline import Event
 
 _SHOWN_LINES = 3
 
@@ -47,7 +45,8 @@ def check(evidence: Evidence) -> list[Finding]:
 
 def _still_running(evidence: Evidence, attempt: int, signal: Event, grace: float, path: SignalPath | None) -> Finding:
     processes = evidence.processes_at_sigterm(attempt)
-    owners = handler_owners(processes)
+    target = path.hops[-1] if path is not None else None
+    owns = target is not None and target.pid in [process.pid for process in handler_owners(processes)]
     cut = [version.path for version in evidence.files.unfinished(attempt) if version.settled_at is None]
     current = evidence.checkpoints_were_current(attempt)
     facts: dict[str, Any] = {
@@ -59,20 +58,19 @@ def _still_running(evidence: Evidence, attempt: int, signal: Event, grace: float
     }
     if path is not None:
         facts["signal_path"] = path.as_dict()
-    blocked = path is not None and path.hops[-1].pending
     fix = path.fix if path is not None else None
     if cut:
-        why, fix = f", in the middle of writing {cut[0]}", None
-    elif blocked and path is not None:
+        why, fix = f", in the middle of writing {cut[0]}", _SAVE_FASTER
+    elif target is not None and target.pending:
         facts["blocked"] = True
-        why = f": {path.hops[-1].name} blocks SIGTERM, which was still pending when it was last looked at"
-    elif owners:
+        why = f": {target.name} blocks SIGTERM, which was still pending when it was last looked at"
+    elif target is not None and owns:
         doing = _doing(evidence, attempt, signal)
         facts |= {"handler_not_polled": True, "doing": doing["doing"], "last_lines": doing["lines"]}
-        why = _not_polled(owners, doing)
+        why = _not_polled(target, doing)
         fix = _POLLING.get(str(doing["doing"]))
     elif processes:
-        why = "; no process has a handler for it"
+        why = "; no process that trains has a handler for it"
     else:
         why = ""
     consequence = (
@@ -87,11 +85,11 @@ def _still_running(evidence: Evidence, attempt: int, signal: Event, grace: float
     )
 
 
-def _not_polled(owners: Sequence[Process], doing: dict[str, Any]) -> str:
-    owner = owners[0]
-    text = (
-        f"; PID {owner.pid} ({brief(owner.command)}) has a handler, but nothing came of it: its flag was not looked at"
-    )
+def _not_polled(target: Hop, doing: dict[str, Any]) -> str:
+    if target.acted_after_seconds is None:
+        text = f"; {target.name} has a handler, but nothing came of it: its flag was not looked at"
+    else:
+        text = f"; {target.name} said so after {target.acted_after_seconds:.1f} s, but its flag was not looked at"
     if doing["doing"] is None:
         return text
     last = f" ({doing['lines'][-1].strip()!r})" if doing["lines"] else ""
@@ -101,20 +99,11 @@ def _not_polled(owners: Sequence[Process], doing: dict[str, Any]) -> str:
 
 
 def _doing(evidence: Evidence, attempt: int, signal: Event) -> dict[str, Any]:
-    """What the log tells of the time around SIGTERM: the activity, the last lines before it, whether it went on."""
-    before = [str(line) for line in signal.data.get("log_tail", ())]
-    since = sent_at(evidence, attempt) or signal.at
-    after = [
-        str(event.data.get("line", ""))
-        for event in sorted(
-            (*evidence.of(Kind.LOG_LINE, attempt), *evidence.of(Kind.METRIC, attempt)), key=lambda event: event.at
-        )
-        if event.at >= since
-    ]
+    """What the log tells of the time around SIGTERM: the activity, the last lines, whether training went on."""
     walk = evidence.walk(attempt)
-    went_on = walk is not None and walk.last.at > since
-    if went_on:
-        return {"doing": "training", "lines": after[-1:], "went_on": True}
+    if walk is not None and walk.last.at > (sent_at(evidence, attempt) or signal.at):
+        return {"doing": "training", "lines": [walk.last.text], "went_on": True}
+    before = [str(line) for line in signal.data.get("log_tail", ())]
     return {"doing": activity_of(before), "lines": before[-_SHOWN_LINES:], "went_on": False}
 
 
@@ -142,6 +131,10 @@ def _cut_by_launcher(evidence: Evidence, attempt: int, path: SignalPath | None) 
     ]
 
 
+_SAVE_FASTER = (
+    "The save takes longer than the grace. Save at regular intervals, and on the notice where there is one,\n"
+    "and write less or faster at the end: no second copy, a format without compression, fewer and larger files."
+)
 _POLLING = {
     "training": "Look at the handler's flag in every step, not once an epoch:\n"
     "    for step in range(start, steps):\n"

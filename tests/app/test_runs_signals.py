@@ -120,6 +120,21 @@ def test_a_shell_that_is_replaced_by_the_script_swallows_nothing(tmp_path: Path)
     assert told(result) == [("python", "caught", True, False)]
 
 
+def test_a_trap_that_passes_it_on_and_waits_again_swallows_nothing(tmp_path: Path) -> None:
+    shell = f"trap 'kill -TERM $child' TERM\n{PYTHON} train.py &\nchild=$!\nwait $child\nwait $child\n"
+    result = run(tmp_path, scripts.SIGNAL_ONLY, ("run.sh", shell))
+    assert (result.exit_code, list(result.verdict.findings)) == (ExitCode.SURVIVED, [])
+    assert told(result) == [("shell", "caught", True, False), ("python", "caught", True, False)]
+
+
+def test_a_trap_that_passes_it_on_and_leaves_cuts_the_save_short(tmp_path: Path) -> None:
+    shell = f"trap 'kill -TERM $child' TERM\n{PYTHON} train.py &\nchild=$!\nwait $child\nsleep 0.3\n"
+    result = run(tmp_path, SAVES_SLOWLY, ("run.sh", shell))
+    finding = finding_of(result, "SPOT006")
+    assert (finding.severity, finding.evidence["cut_by_launcher"]) == (Severity.ERROR, True)
+    assert finding.fix.startswith("exec python")
+
+
 def test_a_driver_that_only_waits_for_its_child_swallows_it(tmp_path: Path) -> None:
     result = run(tmp_path, scripts.SIGNAL_ONLY, ("launch.py", WAITS_FOR_ITS_CHILD))
     assert told(result) == [("python", "default", False, True), ("python", "caught", False, False)]

@@ -189,6 +189,20 @@ def test_a_flag_that_nobody_looked_at_is_told_with_what_the_script_was_doing(
         assert f"during its {doing}" in finding.message and tail[-1] in finding.message
 
 
+def test_a_handler_that_spoke_is_not_called_silent() -> None:
+    run = busy(["validating"])
+    run.add(Kind.LOG_LINE, 1, at=60.0, line="SIGTERM received")
+    finding = only(sigterm_ignored.check(run.evidence()))
+    assert finding.evidence["handler_not_polled"] is True
+    assert "said so after" in finding.message and "nothing came of it" not in finding.message
+
+
+def test_a_driver_with_a_handler_is_not_taken_for_the_training() -> None:
+    driver = process(1, 0, "python launch.py", catches_sigterm=True)
+    finding = only(sigterm_ignored.check(told([driver, process(7, 1, "python train.py")]).evidence()))
+    assert "handler_not_polled" not in finding.evidence
+
+
 def test_each_activity_has_a_fix_of_its_own() -> None:
     tails = (["validating"], ["compiling"], ["warmup"], ["downloading"], ["hello"])
     assert len({only(sigterm_ignored.check(busy(tail).evidence())).fix for tail in tails}) == len(tails)
