@@ -106,6 +106,8 @@ class Evidence:
             self._by_kind[event.attempt, event.kind].append(event)
         self.attempts = sorted({event.attempt for event in timeline.of(Kind.ATTEMPT_STARTED)})
         self._answers: dict[Callable[[Evidence], object], object] = {}
+        self._writes: dict[int, list[Version]] = {}
+        self._reactions: dict[int, list[Version]] = {}
 
     def once(self, question: Callable[[Evidence], T]) -> T:
         """The answer to a question that several rules ask, worked out once."""
@@ -293,7 +295,10 @@ class Evidence:
         return moments
 
     def _checkpoint_writes(self, attempt: int) -> list[Version]:
-        return [version for version in self.files.by_attempt.get(attempt, ()) if may_be_a_checkpoint(version.path)]
+        if attempt not in self._writes:
+            versions = self.files.by_attempt.get(attempt, ())
+            self._writes[attempt] = [version for version in versions if may_be_a_checkpoint(version.path)]
+        return self._writes[attempt]
 
     def cadence_seconds(self, attempt: int) -> float | None:
         """The longest the script went without beginning a save, counted from its start; None without saves."""
@@ -306,6 +311,11 @@ class Evidence:
     def saves_in_reaction(self, attempt: int) -> list[Version]:
         """Writes begun because the script was told: the first after the notice or after SIGTERM, if it came sooner than
         the script's habit explains; and what it wrote last before it left by itself."""
+        if attempt not in self._reactions:
+            self._reactions[attempt] = self._find_reactions(attempt)
+        return self._reactions[attempt]
+
+    def _find_reactions(self, attempt: int) -> list[Version]:
         notice, sigterm = self.notice(attempt), self.sigterm(attempt)
         found: dict[int, Version] = {}
         for told in (notice, sigterm):
