@@ -192,7 +192,10 @@ class _Window:
             left_at = self._left_at()
             if left_at is None:
                 return f"{head} none was used: nothing was saved in reaction."
-            return f"{head} the script used {_seconds(left_at - self._begins_at)}, and left without saving in reaction."
+            used = _seconds(left_at - self._begins_at)
+            if self._sigterm_at is not None and self._begins_at < self._sigterm_at <= left_at:
+                used += f", {_seconds(left_at - self._sigterm_at)} of it after SIGTERM"
+            return f"{head} the script used {used}, and left without saving in reaction."
         seen = "until it was seen" if self._spoken_at is not None else "until SIGTERM, which it answered"
         words = {"notice-seen": seen, "step-finished": "until the save began", "save": f"to save {_size(size)}"}
         words |= {"upload": f"to upload {_size(size)}", "margin": "were left"}

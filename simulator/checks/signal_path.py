@@ -171,10 +171,11 @@ class _Trace:
         got: list[bool | None] = []
         for index, process in enumerate(chain):
             got.append(self._got(process, pending[index], got, chain))
-        actor = max((index for index, value in enumerate(got) if value is not False), default=None)
-        if self.reactions or self.spoken:
-            # What passes it on to one that reacted has got it.
-            got = [True if actor is not None and index <= actor and v is None else v for index, v in enumerate(got)]
+        last_that_may = max((index for index, value in enumerate(got) if value is not False), default=-1)
+        if self.reactions or self.cut_writes():
+            # The one that saved has got it, and so has who passed it on.
+            got = [True if value is None and index <= last_that_may else value for index, value in enumerate(got)]
+        actor = max((index for index, value in enumerate(got) if value), default=last_that_may)
         hops = []
         for index, process in enumerate(chain):
             ended_at = self._ended_at(process)
@@ -350,6 +351,8 @@ def _story(hops: Sequence[Hop], trace: _Trace, cut: bool) -> str:
             f"SIGTERM went {_way(hops)}, which was gone within {after}, before it was done: "
             f"{hops[-2].name} did not wait longer."
         )
+    if target.got is False and len(hops) > 1:
+        return f"SIGTERM reached {hops[0].name}, and did not come as far as {target.name}."
     if target.got is False:
         return f"SIGTERM reached {target.name}, {_discards(target)}."
     then = _what_it_did(target, trace)
@@ -387,7 +390,7 @@ def _discards(hop: Hop) -> str:
 
 
 def _swallowed(swallower: Hop, target: Hop, hops: Sequence[Hop]) -> str:
-    before = "" if swallower is hops[0] else f", by way of {hops[0].name}"
+    came = "reached" if swallower is hops[0] else f"came by way of {hops[0].name} to"
     if swallower.got is False:
         how = _discards(swallower)
     elif swallower.disposition is Disposition.BLOCKED:
@@ -399,7 +402,7 @@ def _swallowed(swallower: Hop, target: Hop, hops: Sequence[Hop]) -> str:
         if target.disposition is Disposition.CAUGHT
         else f"{target.name} never got it"
     )
-    return f"SIGTERM reached {swallower.name}{before}, {how}: {after}."
+    return f"SIGTERM {came} {swallower.name}, {how}: {after}."
 
 
 # The one line.
@@ -414,7 +417,7 @@ def _fix(hops: Sequence[Hop], cut: bool) -> str | None:
         return "signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})   # in the main thread, before training"
     if cut:
         return _wait_longer(hops[-2], target)
-    if target.got is False:
+    if target.got is False and len(hops) == 1:
         return "signal.signal(signal.SIGTERM, lambda *_: stop.set())   # before training, in the main thread"
     return None
 

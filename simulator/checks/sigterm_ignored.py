@@ -58,11 +58,13 @@ def _still_running(evidence: Evidence, attempt: int, signal: Event, grace: float
     }
     if path is not None:
         facts["signal_path"] = path.as_dict()
-    fix = path.fix if path is not None else None
+    fix = None
+    if path is not None and path.fix and any(hop.swallowed for hop in path.hops):
+        fix = f"{path.fix}\n{RULE.fix}"
     if cut:
         why, fix = f", in the middle of writing {cut[0]}", _SAVE_FASTER
-    elif target is not None and target.pending:
-        facts["blocked"] = True
+    elif path is not None and target is not None and target.pending:
+        facts["blocked"], fix = True, path.fix
         why = f": {target.name} blocks SIGTERM, which was still pending when it was last looked at"
     elif target is not None and owns:
         doing = _doing(evidence, attempt, signal)

@@ -162,6 +162,15 @@ def test_leaving_without_a_save_uses_little() -> None:
     assert "left without saving" in budget.sentence
 
 
+def test_the_time_until_an_unanswered_notices_sigterm_is_not_called_the_scripts() -> None:
+    run, attempt = start("two-minute")
+    attempt.wait(120)
+    attempt.sigterm(SCRIPT_AS_PID_1)
+    attempt.wait(3)
+    attempt.exit_after_sigterm(0)
+    assert "used 123 s, 3.0 s of it after SIGTERM, and left without saving" in budget_of(run).sentence
+
+
 def test_the_report_holds_it_under_the_documented_names() -> None:
     run, attempt = start("sagemaker")
     attempt.sigterm(SCRIPT_AS_PID_1)

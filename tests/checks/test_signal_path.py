@@ -248,6 +248,28 @@ def test_where_nothing_tells_the_answer_is_open() -> None:
     assert not any(hop.swallowed for hop in path.hops)
 
 
+def test_a_launchers_own_words_do_not_say_that_its_child_heard() -> None:
+    def afterwards(attempt: Attempt) -> None:
+        attempt.wait(1)
+        attempt.add(Kind.LOG_LINE, line="launch.py received SIGTERM")
+        attempt.wait(119)
+        attempt.kill()
+
+    quiet = process(1, 0, "supervisor train", catches_sigterm=True)
+    path = path_of([quiet, process(5, 1, "worker"), process(9, 5, "python train.py", catches_sigterm=True)], afterwards)
+    assert [(hop.got, hop.acted_after_seconds) for hop in path.hops] == [(True, 1.0), (None, None), (None, None)]
+    assert "nothing shows whether it came to PID 9" in path.story
+
+
+def test_how_far_it_came_is_told_where_who_stopped_it_is_not_known() -> None:
+    quiet = process(1, 0, "supervisor train", catches_sigterm=True)
+    tree = [quiet, process(5, 1, "worker", ignores_sigterm=True), process(9, 5, "python train.py")]
+    path = path_of(tree, killed(*tree))
+    assert [hop.got for hop in path.hops] == [True, None, False]
+    assert path.story == "SIGTERM reached PID 1 (supervisor train), and did not come as far as PID 9 (python train.py)."
+    assert path.fix is None
+
+
 def test_a_timeline_without_looks_at_processes_has_no_path() -> None:
     run = Run(interrupt="step=5", profile="sagemaker")
     with run.attempt() as attempt:

@@ -240,6 +240,13 @@ def test_steps_that_take_longer_than_most_are_no_ignoring_when_the_script_leaves
     assert (sigterm_ignored.check(evidence), sigterm_swallowed.check(evidence)) == ([], [])
 
 
+def test_a_shell_before_a_script_without_a_handler_needs_both_mended() -> None:
+    shell, script = process(1, 0, "bash run.sh"), process(7, 1, "python train.py")
+    finding = only(sigterm_ignored.check(busy([], processes=[shell, script]).evidence()))
+    assert finding.fix.startswith("exec python train.py") and "signal.signal(signal.SIGTERM" in finding.fix
+    assert "no process that trains has a handler" in finding.message
+
+
 def test_a_mask_that_holds_sigterm_back_is_named() -> None:
     masked = [process(1, 0, "python train.py", catches_sigterm=True, blocks_sigterm=True, pends_sigterm=False)]
     finding = only(sigterm_ignored.check(busy(["step=57"], processes=masked, pends_sigterm=True).evidence()))

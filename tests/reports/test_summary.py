@@ -85,7 +85,7 @@ def test_what_became_of_sigterm_and_of_the_grace_is_told_in_a_line_each():
     shown["attempts"][0]["signal_path"] = path
     text = one_line(summary_text(shown))
     assert "attempt 1: SIGTERM reached PID 1 (python train.py)." in text
-    assert "attempt 1: Of the 24.9 s from the notice to SIGKILL" in text
+    assert "attempt 1: Of the 25.0 s from the notice to SIGKILL" in text
 
 
 def test_a_story_that_a_finding_tells_is_not_told_twice():
