@@ -50,6 +50,7 @@ class Process:
     blocks_sigterm: bool
     pends_sigterm: bool | None = None  # None: the timeline does not tell
     state: str = ""
+    wchan: str = ""
     started: int | None = None
 
     @classmethod
@@ -65,6 +66,7 @@ class Process:
             bool(entry.get("blocks_sigterm")),
             None if pends is None else bool(pends),
             str(entry.get("state", "")),
+            str(entry.get("wchan", "")),
             None if started is None else int(started),
         )
 

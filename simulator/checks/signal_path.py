@@ -426,6 +426,7 @@ def _let_it_through(swallower: Hop, target: Hop, hops: Sequence[Hop]) -> str:
     words = _as_typed(target.command)
     entrypoint = f"ENTRYPOINT {json.dumps(words)}   # exec form"
     if any(is_sdk_driver(hop.command) for hop in hops):
+        entrypoint = f"ENTRYPOINT {json.dumps([_in_an_image(word) for word in words])}   # exec form"
         return f"{entrypoint}, in an image of your own and without SourceCode: the SDK's scripts pass nothing on"
     if swallower.kind is ProcessKind.TOOLKIT:
         return f"{entrypoint}, without the toolkit between, which passes nothing on"
@@ -433,7 +434,9 @@ def _let_it_through(swallower: Hop, target: Hop, hops: Sequence[Hop]) -> str:
         if " -c " in swallower.command:
             return f"{entrypoint}: no shell before it; or: {_shell_name(swallower)} -c 'exec …'"
         return f"exec {' '.join(words)}   # in place of the shell's last line"
-    if swallower.kind in (ProcessKind.PYTHON, ProcessKind.LAUNCHER):
+    if swallower.kind is ProcessKind.LAUNCHER:
+        return f"{entrypoint}, or torchrun before it, which passes signals on, as this launcher does not"
+    if swallower.kind is ProcessKind.PYTHON:
         return f"signal.signal(signal.SIGTERM, lambda *_: child.send_signal(signal.SIGTERM))   # in {swallower.name}"
     return f"ENTRYPOINT {json.dumps(['tini', '-g', '--', *words])}   # an init that passes it on"
 
@@ -450,6 +453,11 @@ def _as_typed(command: str) -> list[str]:
     """A command as a person would write it: a Python by its name alone, and not endless."""
     words = command.split()[:_FIX_WORDS]
     return [program_of(command), *words[1:]] if program_of(command).startswith("python") else words
+
+
+def _in_an_image(word: str) -> str:
+    """A script that the SDK found in its working directory, where an image keeps it (SAGEMAKER_SUBMIT_DIRECTORY)."""
+    return f"/opt/ml/code/{word}" if word.endswith(".py") and not word.startswith("/") else word
 
 
 def _seconds(value: float) -> str:

@@ -69,6 +69,7 @@ def _still_running(evidence: Evidence, attempt: int, signal: Event, grace: float
     elif target is not None and owns:
         doing = _doing(evidence, attempt, signal)
         facts |= {"handler_not_polled": True, "doing": doing["doing"], "last_lines": doing["lines"]}
+        facts["states"] = _states(evidence, attempt, target)
         why = _not_polled(target, doing)
         fix = _POLLING.get(str(doing["doing"]))
     elif processes:
@@ -107,6 +108,16 @@ def _doing(evidence: Evidence, attempt: int, signal: Event) -> dict[str, Any]:
         return {"doing": "training", "lines": [walk.last.text], "went_on": True}
     before = [str(line) for line in signal.data.get("log_tail", ())]
     return {"doing": activity_of(before), "lines": before[-_SHOWN_LINES:], "went_on": False}
+
+
+def _states(evidence: Evidence, attempt: int, target: Hop) -> list[str]:
+    """What its main thread was seen at after SIGTERM: `R`, or `S hrtimer_nanosleep`, as the kernel has it."""
+    return [
+        f"{process.state} {process.wchan}".strip()
+        for look in evidence.looks_after_sigterm(attempt)
+        for process in look.processes
+        if process.pid == target.pid
+    ]
 
 
 def _cut_by_launcher(evidence: Evidence, attempt: int, path: SignalPath | None) -> list[Finding]:

@@ -159,6 +159,7 @@ def test_a_flag_that_the_evaluation_never_looks_at_is_named(tmp_path: Path) -> N
     assert (finding.evidence["handler_not_polled"], finding.evidence["doing"]) == (True, "evaluation")
     assert finding.evidence["last_lines"][-1] == "evaluating batch 1/900"
     assert "for batch in validation" in finding.fix
+    assert finding.evidence["states"] and all(state[0] in "RSD" for state in finding.evidence["states"])
 
 
 def test_a_signal_mask_that_holds_it_back_is_named(tmp_path: Path) -> None:

@@ -101,8 +101,9 @@ def test_outside_a_namespace_a_process_without_a_handler_dies_of_it() -> None:
         (SHELL_FORM, "shell", 'ENTRYPOINT ["python3", "/opt/ml/code/train.py"]   # exec form'),
         (TOOLKIT, "toolkit", 'ENTRYPOINT ["python3", "/opt/ml/code/train.py"]   # exec form'),
         (process(1, 0, "python launch.py"), "python", "child.send_signal(signal.SIGTERM)"),
+        (process(1, 0, "python /usr/local/bin/accelerate launch train.py"), "launcher", "or torchrun before it"),
     ],
-    ids=["script", "shell-form", "toolkit", "driver"],
+    ids=["script", "shell-form", "toolkit", "driver", "accelerate"],
 )
 def test_who_stands_before_the_script_swallows_it(root: Mapping[str, Any], kind: str, fix: str) -> None:
     path = path_of([root, TRAINS], killed(root, TRAINS))
@@ -117,7 +118,8 @@ def test_the_sdks_driver_scripts_are_known_and_cannot_be_changed() -> None:
     path = path_of(BASH_DRIVER, killed())
     assert [hop.kind.value for hop in path.hops] == ["toolkit", "toolkit", "python"]
     assert [hop.swallowed for hop in path.hops] == [True, False, False]
-    assert path.fix is not None and "without SourceCode" in path.fix
+    assert path.fix is not None and path.fix.startswith('ENTRYPOINT ["python", "/opt/ml/code/train.py"]')
+    assert "without SourceCode" in path.fix
 
 
 def test_a_shell_swallows_it_also_where_no_handler_waits() -> None:
