@@ -14,7 +14,7 @@ from typing import Any
 
 from simulator.checks.durability import Version
 from simulator.checks.evidence import Evidence
-from simulator.checks.signal_path import sent_at
+from simulator.checks.signal_path import answers, sent_at
 from simulator.core.reaction import speaks_of_the_end
 from simulator.core.timeline import Kind
 
@@ -110,9 +110,7 @@ class _Window:
     def _last_reaction(self) -> list[Version]:
         """The files of the last save in reaction: what the next attempt would resume from."""
         moment: list[Version] = []
-        for save in self._evidence.saves_in_reaction(self._attempt):
-            if save.started_at < self._begins_at:
-                continue
+        for save in answers(self._evidence, self._attempt, self._begins_at):
             if moment and save.started_at > moment[-1].done_at + self._evidence.options.detection_seconds:
                 moment = []
             moment = [other for other in moment if other.path != save.path] + [save]

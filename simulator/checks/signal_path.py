@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any
 
 from simulator.checks.durability import Version
@@ -123,11 +124,28 @@ def unreached_owners(evidence: Evidence, attempt: int) -> list[Process]:
     if root.blocks_sigterm and not is_shell(root.command):
         return []  # an init such as tini waits for blocked signals and passes them on: SPOT006 asks on
     if root.catches_sigterm:
-        if passes_signals_on(root.command) or evidence.saves_in_reaction(attempt):
+        told_at = evidence.warned_at(attempt)
+        if passes_signals_on(root.command) or answers(evidence, attempt, signal.at if told_at is None else told_at):
             return []
         if not _only_drives(root, owners):
             return []
     return owners
+
+
+def answers(evidence: Evidence, attempt: int, since: float) -> list[Version]:
+    """The saves that answer what the script was told at `since`: those in reaction, or else the last whole one, when
+    nothing was trained after it until the kill, for far longer than training is ever silent: it saved and waited."""
+    reactions = [save for save in evidence.saves_in_reaction(attempt) if save.started_at >= since]
+    walk = evidence.walk(attempt)
+    if reactions or evidence.killed(attempt) is None or walk is None:
+        return reactions
+    last = max(evidence.saves(attempt), key=lambda save: save.started_at, default=None)
+    if last is None or last.started_at < since or last.durable_at is None:
+        return []
+    silences = [after.at - before.at for before, after in pairwise(walk.readings)]
+    waited = evidence.gone_at(attempt) - last.done_at
+    trained_on = walk.last.at > last.done_at + evidence.options.detection_seconds
+    return [last] if silences and not trained_on and waited > 3 * max(silences) else []
 
 
 def handler_owners(processes: Sequence[Process]) -> list[Process]:
@@ -152,7 +170,7 @@ class _Trace:
         self.unreached = unreached_owners(evidence, attempt)
         self.sent_at = sent_at(evidence, attempt) or 0.0
         self.killed, self.exited = evidence.killed(attempt), evidence.exited(attempt)
-        self.reactions = [save for save in evidence.saves_in_reaction(attempt) if save.started_at >= self.sent_at]
+        self.reactions = answers(evidence, attempt, self.sent_at)
         self.spoken = [
             (event.at, str(event.data.get("line", "")))
             for event in evidence.of(Kind.LOG_LINE, attempt)

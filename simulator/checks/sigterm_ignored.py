@@ -15,7 +15,15 @@ from typing import Any
 from simulator.checks.evidence import Evidence
 from simulator.checks.log_activity import activity_of
 from simulator.checks.rule import Finding, Rule, Severity
-from simulator.checks.signal_path import Hop, SignalPath, handler_owners, sent_at, signal_path, unreached_owners
+from simulator.checks.signal_path import (
+    Hop,
+    SignalPath,
+    answers,
+    handler_owners,
+    sent_at,
+    signal_path,
+    unreached_owners,
+)
 from simulator.core.timeline import Event
 
 _SHOWN_LINES = 3
@@ -35,9 +43,7 @@ def check(evidence: Evidence) -> list[Finding]:
             continue
         if killed.at <= signal.at:
             continue
-        if any(
-            save.started_at >= signal.at and save.settled_at is not None for save in evidence.saves_in_reaction(attempt)
-        ):
+        if any(save.settled_at is not None for save in answers(evidence, attempt, signal.at)):
             continue
         findings.append(_still_running(evidence, attempt, signal, killed.at - signal.at, path))
     return findings

@@ -152,6 +152,18 @@ def test_a_regular_save_is_no_reaction() -> None:
     assert budget.sentence == "Of the 120 s from SIGTERM to SIGKILL none was used: nothing was saved in reaction."
 
 
+def test_a_late_save_after_which_the_script_waited_is_its_answer() -> None:
+    run, attempt = start("sagemaker")
+    attempt.sigterm(SCRIPT_AS_PID_1)
+    attempt.wait(30)
+    attempt.save("ckpt.npz", size=MB, write=2, upload=3)
+    attempt.wait(88)
+    attempt.kill()
+    assert parts(budget_of(run)) == [
+        *(("notice-seen", 0.0), ("step-finished", 30.0), ("save", 2.0), ("upload", 3.0), ("margin", 85.0)),
+    ]
+
+
 def test_leaving_without_a_save_uses_little() -> None:
     run, attempt = start("sagemaker")
     attempt.sigterm(SCRIPT_AS_PID_1)
