@@ -17,9 +17,8 @@ class Kind(StrEnum):
     SECONDARY_STATUS = "secondary-status"  # status, message
     PROCESS_STARTED = "process-started"  # identity (container id or pid)
     PROCESS_EXITED = "process-exited"  # exit_code, after_sigterm
-    PROCESSES = "processes"  # when (before-sigterm | after-sigterm | before-sigkill), looked_at (the look's beginning),
-    # processes: [{pid, ppid, command, catches_sigterm, ignores_sigterm, blocks_sigterm, pends_sigterm, state, wchan,
-    # started}]
+    PROCESSES = "processes"  # when, processes: [{pid, ppid, command, catches_sigterm, ignores_sigterm, blocks_sigterm}]
+    # and of each pends_sigterm, state, wchan, started; when: before-sigterm, after-sigterm, before-sigkill; looked_at
     METRIC = "metric"  # name, value, line
     LOG_MATCHED = "log-matched"  # regex, line
     LOG_LINE = "log-line"  # line: one of the first after the notice or SIGTERM, or one that speaks of the end

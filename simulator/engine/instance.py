@@ -86,11 +86,11 @@ class Instance:
         self._sync_options, self._flush_after_exit = sync_options, flush_after_exit
         self._set_status, self._tick = set_status, tick
         self._lock = threading.RLock()  # the machine's: events reach it from several threads
+        self._kept: LinesToKeep | None = None  # which lines go on the timeline, once the script was told
+        self._looks: Looks | None = None
         self._inbox: queue.SimpleQueue[Exited | Broken | None] = queue.SimpleQueue()
         self._metrics = MetricReader(job.MetricDefinitions)
         self._log_tail: deque[str] = deque(maxlen=LOG_TAIL_LINES)
-        self._kept: LinesToKeep | None = None  # which lines go on the timeline, once the script was told
-        self._looks: Looks | None = None
 
     def live(self) -> Ended:
         """Run the attempt to its end. Raises EnvironmentFailure; whatever happens, the instance is wiped."""
@@ -278,10 +278,9 @@ class Instance:
         self._recorder.log(self._number, raw)
         line = raw.decode("utf-8", "replace")
         self._log_tail.append(line[:LOG_LINE_CHARACTERS])
-        readings = self._metrics.read(line)
-        for reading in readings:
+        for reading in self._metrics.read(line):
             self._emit(Kind.METRIC, {"name": reading.name, "value": reading.value, "line": line[:LOG_LINE_CHARACTERS]})
-        if self._kept is not None and self._kept.keeps(line[:LOG_LINE_CHARACTERS], on_timeline=bool(readings)):
+        if self._kept is not None and self._kept.keeps(line[:LOG_LINE_CHARACTERS], bool(self._metrics.read(line))):
             self._emit(Kind.LOG_LINE, {"line": line[:LOG_LINE_CHARACTERS]})
         with self._lock:
             matched = self._machine.on_line(line, self._clock.now())
