@@ -1,61 +1,185 @@
 """SPOT006 sigterm-ignored: the script was told by SIGTERM, and was still running when the grace ended.
 
-Acquits: a script that saved in reaction and then waited for its end. A script that only saves at regular intervals is
-correct, so where its checkpoints were current this is a warning.
+Three ways to get there have words and a fix of their own: a handler whose flag nobody looked at in time
+(`handler_not_polled`), a signal mask that holds SIGTERM back (`blocked`), and a launcher that ended the training
+process with grace left (`cut_by_launcher`; then it was PID 1 that left in time).
+
+Acquits: a script that saved in reaction and then waited for its end, and long steps after which it did leave in time.
+A script that only saves at regular intervals is correct, so where its checkpoints were current this is a warning.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from simulator.checks.evidence import Evidence
+from simulator.checks.log_activity import activity_of
 from simulator.checks.rule import Finding, Rule, Severity
-from simulator.checks.sigterm_swallowed import unreached_owners
+from simulator.checks.signal_path import (
+    Hop,
+    SignalPath,
+    answers,
+    handler_owners,
+    sent_at,
+    signal_path,
+    unreached_owners,
+)
+from simulator.core.timeline import Event
+
+_SHOWN_LINES = 3
 
 
 def check(evidence: Evidence) -> list[Finding]:
-    """A finding for each attempt that had to be killed after its SIGTERM's grace, unless SPOT005 explains it."""
+    """A finding for each attempt that had to be killed after its SIGTERM's grace, unless SPOT005 explains it, or in
+    which a launcher did not wait for the grace's end."""
     findings = []
     for attempt in evidence.reclaimed:
         signal, killed = evidence.sigterm(attempt), evidence.killed(attempt)
-        if signal is None or killed is None or killed.at <= signal.at or unreached_owners(evidence, attempt):
+        if signal is None or unreached_owners(evidence, attempt):
             continue
-        if any(
-            save.started_at >= signal.at and save.settled_at is not None for save in evidence.saves_in_reaction(attempt)
-        ):
+        path = signal_path(evidence, attempt)
+        if killed is None:
+            findings += _cut_by_launcher(evidence, attempt, path)
             continue
-        processes = evidence.processes_at_sigterm(attempt)
-        handlers = [process for process in processes if process.catches_sigterm]
-        cut = [version for version in evidence.files.unfinished(attempt) if version.settled_at is None]
-        current = evidence.checkpoints_were_current(attempt)
-        grace = killed.at - signal.at
-        findings.append(
-            RULE.finding(
-                attempt,
-                f"The script was still running {grace:.1f} s after SIGTERM, when the grace ended"
-                f"{_why(bool(processes), bool(handlers), [version.path for version in cut])}. "
-                + (
-                    "Its regular checkpoints were current."
-                    if current
-                    else "What it had done since its last checkpoint was lost."
-                ),
-                {
-                    "grace_seconds": round(grace, 3),
-                    "processes": [process.as_dict() for process in processes],
-                    "handlers": [process.pid for process in handlers],
-                    "writes_cut": [version.path for version in cut],
-                    "checkpoints_were_current": current,
-                },
-                severity=Severity.WARNING if current else Severity.ERROR,
-            )
-        )
+        if killed.at <= signal.at:
+            continue
+        if any(save.settled_at is not None for save in answers(evidence, attempt, signal.at)):
+            continue
+        findings.append(_still_running(evidence, attempt, signal, killed.at - signal.at, path))
     return findings
 
 
-def _why(processes_known: bool, has_handler: bool, cut: list[str]) -> str:
+def _still_running(evidence: Evidence, attempt: int, signal: Event, grace: float, path: SignalPath | None) -> Finding:
+    processes = evidence.processes_at_sigterm(attempt)
+    target = path.hops[-1] if path is not None else None
+    owns = target is not None and target.pid in [process.pid for process in handler_owners(processes)]
+    cut = [version.path for version in evidence.files.unfinished(attempt) if version.settled_at is None]
+    current = evidence.checkpoints_were_current(attempt)
+    facts: dict[str, Any] = {
+        "grace_seconds": round(grace, 3),
+        "processes": [process.as_dict() for process in processes],
+        "handlers": [process.pid for process in processes if process.catches_sigterm],
+        "writes_cut": cut,
+        "checkpoints_were_current": current,
+    }
+    if path is not None:
+        facts["signal_path"] = path.as_dict()
+    fix = None
+    if path is not None and path.fix and any(hop.swallowed for hop in path.hops):
+        fix = f"{path.fix}\n{RULE.fix}"
     if cut:
-        return f", in the middle of writing {cut[0]}"
-    if not processes_known:
-        return ""
-    return "; a handler is installed, but nothing came of it" if has_handler else "; no process has a handler for it"
+        why, fix = f", in the middle of writing {cut[0]}", _SAVE_FASTER
+    elif path is not None and target is not None and target.pending:
+        facts["blocked"], fix = True, path.fix
+        why = f": {target.name} blocks SIGTERM, which was still pending when it was last looked at"
+    elif target is not None and owns:
+        doing = _doing(evidence, attempt, signal)
+        facts |= {"handler_not_polled": True, "doing": doing["doing"], "last_lines": doing["lines"]}
+        facts["states"] = _states(evidence, attempt, target)
+        why = _not_polled(target, doing)
+        fix = _POLLING.get(str(doing["doing"]))
+    elif processes:
+        why = "; no process that trains has a handler for it"
+    else:
+        why = ""
+    consequence = (
+        "Its regular checkpoints were current." if current else "What it had done since its last checkpoint was lost."
+    )
+    return RULE.finding(
+        attempt,
+        f"The script was still running {grace:.1f} s after SIGTERM, when the grace ended{why}. {consequence}",
+        facts,
+        severity=Severity.WARNING if current else Severity.ERROR,
+        fix=fix,
+    )
+
+
+def _not_polled(target: Hop, doing: dict[str, Any]) -> str:
+    if target.acted_after_seconds is None:
+        text = f"; {target.name} has a handler, but nothing came of it: its flag was not looked at"
+    else:
+        text = f"; {target.name} said so after {target.acted_after_seconds:.1f} s, but its flag was not looked at"
+    if doing["doing"] is None:
+        return text
+    last = f" ({doing['lines'][-1].strip()!r})" if doing["lines"] else ""
+    if doing["went_on"]:
+        return f"{text}, while its {doing['doing']} went on{last}"
+    return f"{text} during its {doing['doing']}{last}"
+
+
+def _doing(evidence: Evidence, attempt: int, signal: Event) -> dict[str, Any]:
+    """What the log tells of the time around SIGTERM: the activity, the last lines, whether training went on."""
+    walk = evidence.walk(attempt)
+    if walk is not None and walk.last.at > (sent_at(evidence, attempt) or signal.at):
+        return {"doing": "training", "lines": [walk.last.text], "went_on": True}
+    before = [str(line) for line in signal.data.get("log_tail", ())]
+    return {"doing": activity_of(before), "lines": before[-_SHOWN_LINES:], "went_on": False}
+
+
+def _states(evidence: Evidence, attempt: int, target: Hop) -> list[str]:
+    """What its main thread was seen at after SIGTERM: `R`, or `S hrtimer_nanosleep`, as the kernel has it."""
+    return [
+        f"{process.state} {process.wchan}".strip()
+        for look in evidence.looks_after_sigterm(attempt)
+        for process in look.processes
+        if process.pid == target.pid
+    ]
+
+
+def _cut_by_launcher(evidence: Evidence, attempt: int, path: SignalPath | None) -> list[Finding]:
+    if path is None or not path.cut_by_launcher:
+        return []
+    current = evidence.checkpoints_were_current(attempt)
+    consequence = "Its regular checkpoints were current." if current else "What it would have saved was lost."
+    grace = float(evidence.profile["grace_seconds"])
+    used = path.hops[-1].ended_after_seconds or 0.0
+    return [
+        RULE.finding(
+            attempt,
+            f"{path.story} Another {max(0.0, grace - used):.1f} s of the grace were left. {consequence}",
+            {
+                "cut_by_launcher": True,
+                "grace_seconds": grace,
+                "processes": [process.as_dict() for process in evidence.processes_at_sigterm(attempt)],
+                "checkpoints_were_current": current,
+                "signal_path": path.as_dict(),
+            },
+            severity=Severity.WARNING if current else Severity.ERROR,
+            fix=path.fix,
+        )
+    ]
+
+
+_SAVE_FASTER = (
+    "The save takes longer than the grace. Save at regular intervals, and on the notice where there is one,\n"
+    "and write less or faster at the end: no second copy, a format without compression, fewer and larger files."
+)
+_POLLING = {
+    "training": "Look at the handler's flag in every step, not once an epoch:\n"
+    "    for step in range(start, steps):\n"
+    "        train(step)\n"
+    "  +     if stop.is_set():\n"
+    "  +         save(state, CHECKPOINTS); sys.exit(0)",
+    "evaluation": "Look at the handler's flag in the evaluation too, or save before it begins:\n"
+    "    for batch in validation:\n"
+    "        evaluate(batch)\n"
+    "  +     if stop.is_set():\n"
+    "  +         save(state, CHECKPOINTS); sys.exit(0)",
+    "compilation": "Nothing looks at a flag while it compiles: save right before, and keep the compiled result\n"
+    "(TORCHINDUCTOR_CACHE_DIR, jax_compilation_cache_dir) in the checkpoint path:\n"
+    "  + save(state, CHECKPOINTS)\n"
+    "    model = compile(model)",
+    "warm-up": "Look at the handler's flag in the warm-up too, or save before it begins:\n"
+    "    for batch in warm_up:\n"
+    "        step(batch)\n"
+    "  +     if stop.is_set():\n"
+    "  +         save(state, CHECKPOINTS); sys.exit(0)",
+    "loading of data": "Look at the handler's flag while data is loaded too; where nothing has changed, just leave:\n"
+    "    for shard in shards:\n"
+    "        load(shard)\n"
+    "  +     if stop.is_set():\n"
+    "  +         sys.exit(0)",
+}
 
 
 RULE = Rule(
