@@ -249,7 +249,8 @@ class Evidence:
     @cached_property
     def progress(self) -> Progress | None:
         """How far every attempt came; None when the log tells no progress."""
-        return progress_of(self.lines, self.options.metric)
+        began = {attempt: at for attempt in self.attempts if (at := self.began_at(attempt)) is not None}
+        return progress_of(self.lines, self.options.metric, began)
 
     def walk(self, attempt: int) -> Walk | None:
         """One attempt's progress; None when it logged none."""

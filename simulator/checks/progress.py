@@ -12,7 +12,9 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from math import inf
 from statistics import median
+from types import MappingProxyType
 
 from simulator.core.timeline import Event
 
@@ -161,8 +163,13 @@ def _total_told(name: str, lines: Sequence[LoggedLine]) -> float | None:
     return next(iter(totals)) if len(totals) == 1 else None
 
 
-def progress_of(attempts: Mapping[int, Sequence[LoggedLine]], wanted: str | None = None) -> Progress | None:
-    """The progress that the attempts logged, along the metric `wanted` or the likeliest; None when nothing tells it."""
+def progress_of(
+    attempts: Mapping[int, Sequence[LoggedLine]],
+    wanted: str | None = None,
+    began: Mapping[int, float] = MappingProxyType({}),
+) -> Progress | None:
+    """The progress that the attempts logged, along the metric `wanted` or the likeliest; None when nothing tells it.
+    `began`: when each attempt's process started, where known."""
     axis = Axis(wanted) if wanted else _likeliest_axis(attempts)
     if axis is None:
         return None
@@ -175,7 +182,7 @@ def progress_of(attempts: Mapping[int, Sequence[LoggedLine]], wanted: str | None
     if not risen:
         return None
     stride, regular = _stride_of(risen.values())
-    risen = _without_history(risen)
+    risen = _without_history(risen, began)
     leap = stride * (1.5 if regular else 3.0)
     usual_steps = {(a.value, b.value) for a, b in pairwise(risen[min(risen)])}
     walks = {}
@@ -311,9 +318,11 @@ def _stride_of(walks: Iterable[Sequence[ProgressReading]]) -> tuple[float, bool]
     return gaps[int(0.9 * (len(gaps) - 1))], sum(gap == usual for gap in gaps) >= 0.9 * len(gaps)
 
 
-def _without_history(risen: Mapping[int, list[ProgressReading]]) -> dict[int, list[ProgressReading]]:
-    """Leave out what a later attempt only tells again: lines of an earlier attempt, word for word, all at once and far
-    faster than training ever went."""
+def _without_history(
+    risen: Mapping[int, list[ProgressReading]], began: Mapping[int, float]
+) -> dict[int, list[ProgressReading]]:
+    """Leave out what a later attempt only tells again: lines of an earlier attempt, word for word, all at once, more
+    than could have been trained since its process started. (Lines that are read late come all at once too.)"""
     first = min(risen)
     pace = [after.at - before.at for before, after in pairwise(risen[first])]
     usual = median(pace) if pace else 0.0
@@ -324,8 +333,9 @@ def _without_history(risen: Mapping[int, list[ProgressReading]]) -> dict[int, li
         burst = 1
         while burst < len(readings) and readings[burst].at - readings[burst - 1].at < 0.1 * usual:
             burst += 1
+        lived = readings[burst - 1].at - began.get(attempt, -inf)
         again = 1 < burst < len(readings) and all(reading.text in told for reading in readings[:burst])
-        kept[attempt] = readings[burst:] if again else readings
+        kept[attempt] = readings[burst:] if again and lived < 0.8 * burst * usual else readings
         told.update(reading.text for reading in readings if reading.text)
     return kept
 

@@ -33,16 +33,23 @@ def test_fewer_than_were_ever_done_are_not_what_is_left() -> None:
     assert epochs({1: first, 2: second}) == [1, 2, 3]
 
 
+TOLD = [f"epoch {e}" for e in range(1, 9)]
+
+
 def test_a_history_told_again_at_once_is_no_training() -> None:
-    told = [f"epoch {e}" for e in range(1, 9)]
-    second = lines(*told[:6], every=0.001) + lines("epoch 7", "epoch 8", begin=1.0)
-    progress = progress_of({1: lines(*told[:6]), 2: second})
+    second = lines(*TOLD[:6], every=0.001, begin=2.0) + lines("epoch 7", "epoch 8", begin=3.0)
+    progress = progress_of({1: lines(*TOLD[:6]), 2: second}, began={1: -1.0, 2: 0.0})
     assert progress is not None and progress.walks[2].first.value == 7
 
 
+def test_lines_that_are_read_late_are_no_history() -> None:
+    second = lines(*TOLD[:6], every=0.001, begin=7.0) + lines("epoch 7", "epoch 8", begin=8.0)
+    progress = progress_of({1: lines(*TOLD[:6]), 2: second}, began={1: -1.0, 2: 0.0})
+    assert progress is not None and progress.walks[2].first.value == 1
+
+
 def test_work_done_again_at_the_usual_pace_is_no_history() -> None:
-    told = [f"epoch {e}" for e in range(1, 9)]
-    progress = progress_of({1: lines(*told[:6]), 2: lines(*told)})
+    progress = progress_of({1: lines(*TOLD[:6]), 2: lines(*TOLD)}, began={1: -1.0, 2: -1.0})
     assert progress is not None and progress.walks[2].first.value == 1
 
 

@@ -285,7 +285,14 @@ FAULTY = (
     ),
     faulty("counter_begins_again.py", "nanoporetech/taiyaki #78", sudden("step=60"), errors="SPOT002", docker=True),
     # The wrong one is taken up
-    faulty("string_sort.py", "sagemaker-xgboost-container #154", sudden("step=118"), errors="SPOT003", docker=True),
+    faulty(
+        "string_sort.py",
+        "sagemaker-xgboost-container #154",
+        sudden("step=118"),
+        errors="SPOT003",
+        tolerated=COSTLY,
+        docker=True,
+    ),
     faulty("best_instead_of_last.py", "facebookresearch/mmf PR #310", sudden("step=105"), warnings="SPOT003"),
     faulty("back_to_the_epochs_start.py", "accelerate #2016", at("step=65"), warnings="SPOT003"),
     # Half a checkpoint
@@ -331,7 +338,12 @@ FAULTY = (
         "save_outlasts_the_grace.py", "StoppingCondition; goodfire-ai/spd #677", at("step=40"), errors="SPOT001 SPOT006"
     ),
     # Written is not durable
-    faulty("a_thousand_small_files.py", "skypilot #393", at("step=40", grace=4), errors="SPOT007"),
+    faulty(
+        "saves_at_the_last_moment.py",
+        "aws-samples/amazon-sagemaker-managed-spot-training #3",
+        at("step=40", grace=2),
+        errors="SPOT007",
+    ),
     # What the exit code says
     faulty(
         "leaves_with_zero_on_the_notice.py",
