@@ -80,6 +80,14 @@ RULE = Rule(
     fix="Run the load in a test right after a save, accept only your own names, and try the one before when it fails:\n"
     "  - newest = max(folder.iterdir())\n"
     '  + newest = max(folder.glob("ckpt-*.npz"), key=step_of, default=None)   # ignores *.sagemaker-uploaded',
+    fails="""\
+newest = max(Path("/opt/ml/checkpoints").iterdir())  # ckpt-000100.npz.sagemaker-uploaded
+state = np.load(newest)  # ValueError
+""",
+    passes="""\
+newest = max(Path("/opt/ml/checkpoints").glob("ckpt-*.npz"), default=None)
+state = np.load(newest) if newest else fresh_state()
+""",
     source="huggingface/transformers #21586, #35782; pytorch-lightning #8688",
     check=check,
 )

@@ -142,11 +142,12 @@ def report(run_folder: Path) -> None:
 
 @cli.command()
 @click.argument("rule", required=False)
-def rules(rule: str | None) -> None:
-    """What is checked, why, and how to mend it."""
-    from simulator.app.rules import explain
+@click.option("--pages", type=FOLDER, metavar="DIR", help="Write every rule's page into a folder: docs/rules.")
+def rules(rule: str | None, pages: Path | None) -> None:
+    """What is checked, why, examples that fail and pass, and how to mend it."""
+    from simulator.app.rules import explain, write_pages
 
-    click.echo(explain(rule))
+    click.echo("\n".join(write_pages(pages)) if pages else explain(rule))
 
 
 @cli.command()

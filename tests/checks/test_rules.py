@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import time
 from dataclasses import replace
@@ -24,6 +25,15 @@ def test_the_first_verdicts_rules_are_there() -> None:
 def test_a_rule_tells_why_how_to_mend_it_and_whence_it_is_known(rule: Rule) -> None:
     assert rule.summary and rule.why and rule.fix and rule.source
     assert rule.id == f"SPOT{int(rule.id[4:]):03}"
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_a_rules_examples_are_code_and_differ(rule: Rule) -> None:
+    assert rule.fails != rule.passes
+    for example in (rule.fails, rule.passes):
+        assert example.endswith("\n")
+        if not example.startswith("#!/bin/sh"):
+            ast.parse(example)
 
 
 def test_a_rule_that_raises_is_an_open_question(monkeypatch: pytest.MonkeyPatch) -> None:
