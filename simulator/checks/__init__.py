@@ -20,6 +20,7 @@ from simulator.checks import (
     restarted_from_scratch,
     sigterm_ignored,
     sigterm_swallowed,
+    torn_checkpoint,
     wrong_path,
 )
 from simulator.checks.evidence import Evidence
@@ -33,6 +34,7 @@ RULES: Mapping[str, Rule] = {
         no_checkpoint.RULE,
         restarted_from_scratch.RULE,
         lost_progress.RULE,
+        torn_checkpoint.RULE,
         sigterm_swallowed.RULE,
         sigterm_ignored.RULE,
         not_durable_in_time.RULE,

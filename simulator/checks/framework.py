@@ -34,12 +34,14 @@ _WORDS = {
 
 
 def framework_of(evidence: Evidence) -> Framework:
-    """The framework: by its own words in the log and in the processes' commands, or else by its files' names."""
+    """The framework: by its own words in the log and in the processes' commands, or else by the names
+    of its checkpoints, or of what else it wrote."""
     return evidence.once(_framework_of)
 
 
 def _framework_of(evidence: Evidence) -> Framework:
-    for patterns, texts in ((_WORDS, list(_said(evidence))), (_PATHS, list(_paths(evidence)))):
+    by_words, by_name = (_WORDS, list(_said(evidence))), (_PATHS, list(evidence.files.versions))
+    for patterns, texts in (by_words, by_name, (_PATHS, list(_written_elsewhere(evidence)))):
         seen = [framework for framework, pattern in patterns.items() if any(map(pattern.search, texts))]
         if len(seen) == 1:
             return seen[0]
@@ -54,8 +56,7 @@ def _said(evidence: Evidence) -> Iterator[str]:
         yield from (str(process.get("command", "")) for process in event.data.get("processes", ()))
 
 
-def _paths(evidence: Evidence) -> Iterator[str]:
-    yield from evidence.files.versions
+def _written_elsewhere(evidence: Evidence) -> Iterator[str]:
     for event in evidence.timeline.of(Kind.MODEL_FILES):
         yield from map(str, event.data.get("files", ()))
     for event in evidence.timeline.of(Kind.WRITTEN_PATHS):

@@ -87,6 +87,6 @@ for step in range(done + 1, 1001):
         '  +     optimizer.load_state_dict(state["optimizer"])\n'
         "  - for step in range(1, steps + 1):\n"
         '  + for step in range(state["step"] + 1, steps + 1):\n'
-        "with Lightning: trainer.fit(model, ckpt_path=saved); transformers: trainer.train(resume_from_checkpoint=True).",
+        "Lightning: trainer.fit(model, ckpt_path=saved); transformers: trainer.train(resume_from_checkpoint=True).",
     },
 )

@@ -16,7 +16,7 @@ class Kind(StrEnum):
     ATTEMPT_STARTED = "attempt-started"  # host
     SECONDARY_STATUS = "secondary-status"  # status, message
     PROCESS_STARTED = "process-started"  # identity (container id or pid)
-    PROCESS_EXITED = "process-exited"  # exit_code, after_sigterm
+    PROCESS_EXITED = "process-exited"  # exit_code, after_sigterm, log_tail, log_about_checkpoints (the first lines)
     PROCESSES = "processes"  # when, processes: [{pid, ppid, command, catches_sigterm, ignores_sigterm, blocks_sigterm}]
     METRIC = "metric"  # name, value, line
     LOG_MATCHED = "log-matched"  # regex, line

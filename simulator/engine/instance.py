@@ -22,6 +22,7 @@ from simulator.core.job import TrainingJob
 from simulator.core.lifecycle import SecondaryStatus
 from simulator.core.metrics import MetricReader
 from simulator.core.timeline import Event, Kind
+from simulator.engine.checkpoint_talk import CheckpointTalk
 from simulator.engine.clock import SystemClock
 from simulator.engine.contents import folder_contents
 from simulator.engine.interrupts import shielded
@@ -87,6 +88,7 @@ class Instance:
         self._inbox: queue.SimpleQueue[Exited | Broken | None] = queue.SimpleQueue()
         self._metrics = MetricReader(job.MetricDefinitions)
         self._log_tail: deque[str] = deque(maxlen=LOG_TAIL_LINES)
+        self._talk = CheckpointTalk()
 
     def live(self) -> Ended:
         """Run the attempt to its end. Raises EnvironmentFailure; whatever happens, the instance is wiped."""
@@ -108,6 +110,7 @@ class Instance:
                 checkpoints=checkpoints,
             )
             restored = look(checkpoints, self._job.CheckpointConfig.LocalPath).files
+            self._talk = CheckpointTalk(restored)
             with shielded():
                 running = self._runtime.start(spec)
             self._set_status(SecondaryStatus.TRAINING)
@@ -160,6 +163,7 @@ class Instance:
                     "exit_code": exit_code,
                     "after_sigterm": self._machine.sigterm_sent,
                     "log_tail": list(self._log_tail),
+                    "log_about_checkpoints": self._talk.lines,
                 },
             )
             self._last_uploads(sync, outcome)
@@ -265,6 +269,7 @@ class Instance:
         self._recorder.log(self._number, raw)
         line = raw.decode("utf-8", "replace")
         self._log_tail.append(line[:LOG_LINE_CHARACTERS])
+        self._talk.hear(line)
         for reading in self._metrics.read(line):
             self._emit(Kind.METRIC, {"name": reading.name, "value": reading.value, "line": line[:LOG_LINE_CHARACTERS]})
         with self._lock:

@@ -1,0 +1,92 @@
+"""Rules seen at work: a script that has the bug and its mended twin, each run in the process runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from simulator.app.simulate import Result, simulate
+from simulator.checks import Finding
+from simulator.core.errors import ExitCode
+from simulator.runtimes.process import Isolation, ProcessRuntime
+from tests.app import scripts
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(ProcessRuntime().mode is Isolation.PLAIN, reason="the scripts name /opt/ml: needs namespaces"),
+]
+
+SLOW_SAVE = """
+def save(step):
+    text = json.dumps({"step": step, "weights": [step * 0.5] * 1000})
+    path = NAME.format(step)
+    with open(path + ASIDE, "w") as file:
+        file.write(text[:1000])
+        if step == 30:
+            file.flush()
+            time.sleep(1)
+            print("half of it is written", flush=True)
+            time.sleep(0.3)
+        file.write(text[1000:])
+    if ASIDE:
+        os.replace(path + ASIDE, path)
+"""
+DIES = 'NAME, ASIDE = FOLDER + "/state.json", ""\n' + SLOW_SAVE + scripts.LOAD
+STARTS_OVER = DIES.replace(
+    '        return json.load(file)["step"]',
+    '        try:\n            return json.load(file)["step"]\n        except ValueError:\n            return 0',
+)
+ASIDE = DIES.replace('ASIDE = FOLDER + "/state.json", ""', 'ASIDE = FOLDER + "/state.json", ".tmp"')
+FALLS_BACK = (
+    'NAME, ASIDE = FOLDER + "/state-{:04}.json", ""\n'
+    + SLOW_SAVE
+    + """
+def load():
+    for name in sorted((name for name in os.listdir(FOLDER) if name.endswith(".json")), reverse=True):
+        try:
+            with open(FOLDER + "/" + name) as file:
+                return json.load(file)["step"]
+        except ValueError as error:
+            print(f"skipping {name}: {error}", flush=True)
+    return 0
+"""
+)
+
+
+def run(tmp_path: Path, script: str, *interruptions: str, **settings: object) -> Result:
+    return simulate(
+        runtime="process",
+        source_dir=scripts.write(tmp_path / "source", script),
+        entry_script="train.py",
+        interrupt=interruptions or ("step=35",),
+        out=tmp_path / "run",
+        **{"profile": "sudden", **settings},
+    )
+
+
+def errors(result: Result) -> list[str]:
+    return sorted(finding.rule for finding in result.verdict.findings if finding.severity == "error")
+
+
+def warnings(result: Result) -> list[str]:
+    return sorted(finding.rule for finding in result.verdict.findings if finding.severity == "warning")
+
+
+def of(result: Result, rule: str) -> Finding:
+    return next(finding for finding in result.verdict.findings if finding.rule == rule)
+
+
+@pytest.mark.parametrize("script", [DIES, STARTS_OVER], ids=["dies", "starts-over"])
+def test_a_script_that_overwrites_its_only_file_in_place_is_convicted_of_the_torn_one(
+    tmp_path: Path, script: str
+) -> None:
+    result = run(tmp_path, scripts.HEAD + script + scripts.LOOP, "line=half of it")
+    assert (result.exit_code, errors(result)) == (ExitCode.DOES_NOT_SURVIVE, ["SPOT004"])
+    assert of(result, "SPOT004").evidence["file"] == "state.json"
+
+
+@pytest.mark.parametrize("script", [ASIDE, FALLS_BACK], ids=["aside", "falls-back"])
+def test_its_twin_that_writes_aside_or_falls_back_aloud_survives(tmp_path: Path, script: str) -> None:
+    result = run(tmp_path, scripts.HEAD + script + scripts.LOOP, "line=half of it")
+    assert (result.exit_code, errors(result)) == (ExitCode.SURVIVED, [])
