@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from simulator.checks import (
+    checkpoint_growth,
     crash_on_restore,
     lost_progress,
     lying_exit,
@@ -18,6 +19,7 @@ from simulator.checks import (
     no_model,
     not_durable_in_time,
     restarted_from_scratch,
+    save_overhead,
     sigterm_ignored,
     sigterm_swallowed,
     torn_checkpoint,
@@ -39,9 +41,11 @@ RULES: Mapping[str, Rule] = {
         sigterm_ignored.RULE,
         not_durable_in_time.RULE,
         wrong_path.RULE,
+        checkpoint_growth.RULE,
         lying_exit.RULE,
         no_model.RULE,
         max_wait_exceeded.RULE,
+        save_overhead.RULE,
         crash_on_restore.RULE,
     )
 }

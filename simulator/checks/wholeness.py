@@ -20,7 +20,8 @@ _DIGITS = re.compile(r"\d+")
 _CLEARLY_SMALLER = 0.9  # of the smallest of its like, where there are several
 _HALF = 0.5  # of the only other one
 _SAVES_TELL = 2  # so many earlier saves of the same files tell what belongs to one
-_NEWEST = 50  # files that are looked at: nobody resumes from older ones
+_ASKED = 10  # of the newest saves
+_NEWEST = 20  # files that are looked at: nobody resumes from older ones
 
 
 class Flaw(StrEnum):
@@ -173,13 +174,33 @@ def _without(version: Version, size: int, other: str, there: Mapping[str, Versio
 
 
 def _companions(evidence: Evidence, version: Version) -> set[str]:
-    """The families that every other save of this file wrote too."""
-    slack = evidence.options.detection_seconds
+    """The families that every other save of this file wrote too, the newest of them asked."""
     saves = [
-        {family(near.path) for near in evidence.files.near(other, slack) if may_be_a_checkpoint(near.path)}
-        for other in [other for other in _like(evidence, version) if other.durable_at is not None][-10:]
+        families
+        for other, families in evidence.once(_Saves).of(version)
+        if other is not version and other.durable_at is not None
     ]
     return set.intersection(*saves) - {family(version.path)} if len(saves) >= _SAVES_TELL else set()
+
+
+class _Saves:
+    """What was written together, looked up once a family."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
+        self._known: dict[str, list[tuple[Version, set[str]]]] = {}
+
+    def of(self, version: Version) -> list[tuple[Version, set[str]]]:
+        """The newest writes of the version's family, each with the families that were written at the same time."""
+        name = family(version.path)
+        if name not in self._known:
+            files, slack = self._evidence.files, self._evidence.options.detection_seconds
+            durable = [one for one in self._evidence.once(_families).get(name, ()) if one.durable_at is not None]
+            self._known[name] = [
+                (one, {family(near.path) for near in files.near(one, slack) if may_be_a_checkpoint(near.path)})
+                for one in durable[-_ASKED:]
+            ]
+        return self._known[name]
 
 
 def _perhaps(evidence: Evidence, file: DurableFile) -> Torn | None:

@@ -90,3 +90,64 @@ def test_a_script_that_overwrites_its_only_file_in_place_is_convicted_of_the_tor
 def test_its_twin_that_writes_aside_or_falls_back_aloud_survives(tmp_path: Path, script: str) -> None:
     result = run(tmp_path, scripts.HEAD + script + scripts.LOOP, "line=half of it")
     assert (result.exit_code, errors(result)) == (ExitCode.SURVIVED, [])
+
+
+TRAINS_LONGER = scripts.LOOP.replace("step < 120", "step < 200")
+KEEPS_ALL = """
+def save(step):
+    path = f"{FOLDER}/state-{step:04}.json"
+    with open(path + ".tmp", "w") as file:
+        json.dump({"step": step, "weights": [step * 0.5] * 1000}, file)
+    os.replace(path + ".tmp", path)
+
+def load():
+    names = sorted(name for name in os.listdir(FOLDER) if name.endswith(".json"))
+    return int(names[-1][6:10]) if names else 0
+"""
+KEEPS_THREE = KEEPS_ALL.replace(
+    "\ndef load",
+    """    for old in sorted(name for name in os.listdir(FOLDER) if name.endswith(".json"))[:-3]:
+        os.remove(f"{FOLDER}/{old}")
+
+def load""",
+)
+
+
+def test_a_script_that_never_removes_a_checkpoint_is_warned(tmp_path: Path) -> None:
+    result = run(tmp_path, scripts.HEAD + KEEPS_ALL + TRAINS_LONGER)
+    assert (result.exit_code, warnings(result)) == (ExitCode.SURVIVED, ["SPOT010"])
+    assert of(result, "SPOT010").evidence["files"] == 20
+
+
+def test_its_twin_that_keeps_three_is_not(tmp_path: Path) -> None:
+    result = run(tmp_path, scripts.HEAD + KEEPS_THREE + TRAINS_LONGER)
+    assert (result.exit_code, errors(result), warnings(result)) == (ExitCode.SURVIVED, [], [])
+
+
+SLOWLY = """
+def write(step):
+    with open(STATE + ".tmp", "w") as file:
+        json.dump({"step": step, "weights": [step * 0.5] * 1000}, file)
+        time.sleep(0.3)
+    os.replace(STATE + ".tmp", STATE)
+"""
+WAITS = SLOWLY + "\ndef save(step):\n    write(step)\n"
+DOES_NOT_WAIT = """
+from concurrent.futures import ThreadPoolExecutor
+writer = ThreadPoolExecutor(1)
+
+def save(step):
+    writer.submit(write, step)
+"""
+
+
+def test_a_script_that_waits_for_its_slow_saves_is_warned(tmp_path: Path) -> None:
+    result = run(tmp_path, scripts.HEAD + WAITS + scripts.LOAD + TRAINS_LONGER, "step=75")
+    assert (result.exit_code, warnings(result)) == (ExitCode.SURVIVED, ["SPOT014"])
+    assert of(result, "SPOT014").evidence["share"] > 0.2
+
+
+def test_its_twin_that_saves_in_the_background_is_not(tmp_path: Path) -> None:
+    script = scripts.HEAD + SLOWLY + DOES_NOT_WAIT + scripts.LOAD + TRAINS_LONGER
+    result = run(tmp_path, script, "step=75")
+    assert (result.exit_code, errors(result), warnings(result)) == (ExitCode.SURVIVED, [], [])

@@ -1,4 +1,4 @@
-"""SPOT004 torn-checkpoint: deaths, losses and silence on what a kill left half, and the careful ones that only met it."""
+"""SPOT004 torn-checkpoint: deaths, losses and silence on what a kill left half, and the careful who only met it."""
 
 from __future__ import annotations
 
