@@ -22,6 +22,7 @@ from simulator.checks import (
     save_overhead,
     sigterm_ignored,
     sigterm_swallowed,
+    spot_without_checkpoints,
     torn_checkpoint,
     wrong_path,
 )
@@ -46,6 +47,7 @@ RULES: Mapping[str, Rule] = {
         no_model.RULE,
         max_wait_exceeded.RULE,
         save_overhead.RULE,
+        spot_without_checkpoints.RULE,
         crash_on_restore.RULE,
     )
 }

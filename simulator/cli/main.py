@@ -84,6 +84,11 @@ def run_options(command: Command) -> Command:
         ),
         click.option("--max-runtime", type=float, metavar="SECONDS", help="MaxRuntimeInSeconds [86400]."),
         click.option("--max-wait", type=float, metavar="SECONDS", help="MaxWaitTimeInSeconds [none]."),
+        click.option(
+            "--checkpoint-config/--no-checkpoint-config",
+            default=None,
+            help="Whether the job has a CheckpointConfig: one without is refused (SPOT016) [yes].",
+        ),
         click.option("--checkpoint-s3-uri", metavar="URI", help="CheckpointConfig.S3Uri."),
         click.option("--checkpoint-local-path", metavar="PATH", help="CheckpointConfig.LocalPath."),
         click.option("--s3-endpoint", metavar="URL", help="Another S3 than moto: MinIO, LocalStack."),

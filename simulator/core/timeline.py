@@ -12,7 +12,7 @@ from typing import Any
 class Kind(StrEnum):
     """What can happen. The comment after each kind names the fields of its events' `data`."""
 
-    RUN_STARTED = "run-started"  # job, CheckpointConfig, StoppingCondition, interruptions, profile, seed, runtime, …
+    RUN_STARTED = "run-started"  # job, CheckpointConfig or null, StoppingCondition, interruptions, profile, seed, …
     ATTEMPT_STARTED = "attempt-started"  # host
     SECONDARY_STATUS = "secondary-status"  # status, message
     PROCESS_STARTED = "process-started"  # identity (container id or pid)
