@@ -20,6 +20,7 @@ from simulator.checks import (
     not_durable_in_time,
     restarted_from_scratch,
     save_overhead,
+    shared_path_collision,
     sigterm_ignored,
     sigterm_swallowed,
     spot_without_checkpoints,
@@ -49,6 +50,7 @@ RULES: Mapping[str, Rule] = {
         save_overhead.RULE,
         spot_without_checkpoints.RULE,
         crash_on_restore.RULE,
+        shared_path_collision.RULE,
     )
 }
 

@@ -26,6 +26,8 @@ class Kind(StrEnum):
     FILE_CHANGED = "file-changed"  # path, bytes; a write under the checkpoint path was seen (may be still growing)
     FILE_SETTLED = "file-settled"  # path, bytes; the write seemed finished (no change for one scan)
     FILE_DELETED = "file-deleted"  # path
+    FILE_WRITERS = "file-writers"  # writes; of the files that several processes wrote: files: {path: [{pid, first_at,
+    # last_at, writes, bytes}]} in order, processes: {pid: {pid, ppid, command}}; none where it could not be seen
     UPLOAD_STARTED = "upload-started"  # path, bytes
     UPLOAD_FINISHED = "upload-finished"  # path, bytes, seconds, lag_seconds, digest
     UPLOAD_FAILED = "upload-failed"  # path, error

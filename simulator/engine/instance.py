@@ -17,6 +17,7 @@ from simulator.checkpoints.folder import Found, look
 from simulator.checkpoints.restore import restore
 from simulator.checkpoints.store import Manifest, ObjectStore, TransferAbandoned
 from simulator.checkpoints.sync import CheckpointSync, SyncOptions
+from simulator.checkpoints.writers import WriterWatch
 from simulator.core.attempt import Act, AttemptMachine, Command, Outcome
 from simulator.core.job import TrainingJob
 from simulator.core.lifecycle import SecondaryStatus
@@ -143,15 +144,23 @@ class Instance:
         return self._ended(Ended(Outcome.RECLAIMED, None))
 
     def _train(self, running: RunningAttempt, restored: Mapping[str, Found]) -> Ended:
+        writers = WriterWatch(running.paths.checkpoints, self._job.CheckpointConfig.LocalPath, self._clock.now)
+
+        def emit(kind: Kind, data: Mapping[str, Any]) -> None:
+            self._emit(kind, data)
+            if kind is Kind.FILE_CHANGED:
+                writers.also_below(data["path"])
+
         sync = CheckpointSync(
             running.paths.checkpoints,
             self._store,
             self._clock,
-            self._emit,
+            emit,
             self._sync_options,
             running.grant_access,
         )
         try:
+            writers.start()
             sync.start(restored)
             self._emit(Kind.PROCESS_STARTED, {"identity": running.identity})
             self._watch(running)
@@ -166,8 +175,10 @@ class Instance:
                     "log_about_checkpoints": self._talk.lines,
                 },
             )
+            self._tell_writers(writers)
             self._last_uploads(sync, outcome)
         finally:
+            writers.stop()
             sync.stop_at_once()
         if sync.failure is not None:
             raise sync.failure
@@ -177,6 +188,11 @@ class Instance:
         if outcome is Outcome.RECLAIMED:
             self._set_status(SecondaryStatus.INTERRUPTED)
         return self._ended(Ended(outcome, exit_code, _failure_reason(running.paths.output)))
+
+    def _tell_writers(self, writers: WriterWatch) -> None:
+        told = writers.stop()
+        if told is not None:
+            self._emit(Kind.FILE_WRITERS, asdict(told))
 
     def _until_exit(self, running: RunningAttempt, sync: CheckpointSync) -> int:
         """Do what the machine commands, when it commands it, until the entrypoint has ended."""

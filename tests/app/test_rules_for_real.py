@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -150,4 +151,63 @@ def test_a_script_that_waits_for_its_slow_saves_is_warned(tmp_path: Path) -> Non
 def test_its_twin_that_saves_in_the_background_is_not(tmp_path: Path) -> None:
     script = scripts.HEAD + SLOWLY + DOES_NOT_WAIT + scripts.LOAD + TRAINS_LONGER
     result = run(tmp_path, script, "step=75")
+    assert (result.exit_code, errors(result), warnings(result)) == (ExitCode.SURVIVED, [], [])
+
+
+RANKS = """
+import multiprocessing
+
+def train(rank, start, barrier):
+    for step in range(start + 1, 121):
+        time.sleep(0.03)
+        barrier.wait()
+        if rank == 0:
+            print(f"step={step} loss={1 / step}", flush=True)
+        if step % 10 == 0:
+            save_in(rank, step)
+
+start, barrier = load(), multiprocessing.Barrier(2, timeout=5)
+ranks = [multiprocessing.Process(target=train, args=(rank, start, barrier)) for rank in range(2)]
+for rank in ranks:
+    rank.start()
+for rank in ranks:
+    rank.join()
+with open("/opt/ml/model/model.json", "w") as file:
+    json.dump({"step": 120}, file)
+"""
+EVERY_RANK = "\ndef save_in(rank, step):\n    save(step)\n"
+RANK_0 = "\ndef save_in(rank, step):\n    if rank == 0:\n        save(step)\n"
+A_FORK_A_SAVE = """
+def save_in(rank, step):
+    if rank == 0:
+        child = multiprocessing.Process(target=save, args=(step,))
+        child.start()
+        child.join()
+"""
+A_NAME_A_RANK = """
+def save_in(rank, step):
+    with open(f"{FOLDER}/rank-{rank}.json.tmp", "w") as file:
+        json.dump([rank] * 1000, file)
+    os.replace(f"{FOLDER}/rank-{rank}.json.tmp", f"{FOLDER}/rank-{rank}.json")
+    if rank == 0:
+        save(step)
+"""
+IN_PLACE = scripts.SAVE.replace(' + ".tmp"', "").replace("    os.replace(STATE, STATE)\n", "")
+ASIDE_BY_PID = scripts.SAVE.replace('".tmp"', 'f".tmp{os.getpid()}"')
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="who wrote a file is told to root only")
+
+
+@needs_root
+@pytest.mark.parametrize("save", [ASIDE_BY_PID, IN_PLACE], ids=["aside", "in place"])
+def test_ranks_that_all_save_to_one_name_are_convicted(tmp_path: Path, save: str) -> None:
+    result = run(tmp_path, scripts.HEAD + save + scripts.LOAD + EVERY_RANK + RANKS, "step=55")
+    assert "SPOT018" in errors(result)
+    finding = of(result, "SPOT018")
+    assert len(finding.evidence["processes"]) == 2
+    assert "train.py" in finding.message
+
+
+@pytest.mark.parametrize("save_in", [RANK_0, A_FORK_A_SAVE, A_NAME_A_RANK], ids=["rank 0", "forks", "a name a rank"])
+def test_ranks_that_share_the_folder_rightly_survive(tmp_path: Path, save_in: str) -> None:
+    result = run(tmp_path, scripts.HEAD + scripts.SAVE + scripts.LOAD + save_in + RANKS, "step=55")
     assert (result.exit_code, errors(result), warnings(result)) == (ExitCode.SURVIVED, [], [])

@@ -14,7 +14,7 @@ from simulator.checks import RULES, Evidence, Rule, check_all
 from simulator.core.timeline import Event, Kind, Timeline
 from tests.checks.build import interrupted
 
-RULES_BEFORE_PROOF = [1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 16, 17]
+RULES_BEFORE_PROOF = [1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 16, 17, 18]
 
 
 def test_the_rules_are_there_in_their_order() -> None:
