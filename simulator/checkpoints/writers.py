@@ -210,12 +210,11 @@ class WriterWatch:
         if pid in self._processes:
             return
         try:
-            status = dict(
-                line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line
-            )
+            status, parent = _status(pid), 0
             command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
-            inner = int(status.get("NSpid", str(pid)).split()[-1])
-            self._processes[pid] = Writer(inner, int(status["PPid"]), command or status["Name"].strip())
+            with suppress(OSError):
+                parent = _inner(_status(int(status["PPid"])), int(status["PPid"]), len(status["NSpid"].split()))
+            self._processes[pid] = Writer(_inner(status, pid, 1), parent, command or status["Name"].strip())
         except (OSError, KeyError, ValueError, IndexError):
             self._processes[pid] = Writer(pid, 0, "")  # it had ended by the time it was looked at
 
@@ -225,6 +224,17 @@ class WriterWatch:
                 with suppress(OSError):
                     os.close(descriptor)
         self._group = self._ends = -1
+
+
+def _status(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.strip() for name, colon, value in (line.partition(":") for line in lines) if colon}
+
+
+def _inner(status: Mapping[str, str], pid: int, depth: int) -> int:
+    """The pid in the innermost namespace; 0 for a process that is outside of one that is so deep."""
+    pids = status.get("NSpid", str(pid)).split()
+    return int(pids[-1]) if len(pids) >= depth else 0
 
 
 def _name_of(file: int) -> str | None:

@@ -6,18 +6,18 @@ A death that a torn checkpoint explains is SPOT004.
 
 from __future__ import annotations
 
+from simulator.checks import torn_checkpoint
 from simulator.checks.evidence import Evidence
 from simulator.checks.framework import Framework
 from simulator.checks.restore_deaths import restore_deaths
 from simulator.checks.rule import Finding, Rule
-from simulator.checks.torn_checkpoint import FALL_BACK, explanation
 
 
 def check(evidence: Evidence) -> list[Finding]:
     """A finding for each later attempt that failed before progress beyond what was restored."""
     findings = []
     for death in restore_deaths(evidence):
-        if explanation(evidence, death) is not None:
+        if torn_checkpoint.explanation(evidence, death) is not None:
             continue
         count = len(death.restored)
         findings.append(
@@ -32,7 +32,7 @@ def check(evidence: Evidence) -> list[Finding]:
                     "restored_files": death.restored[:20],
                     "log_tail": death.tail,
                 },
-                fix=FALL_BACK if death.reads_half else RULE.fix_for(evidence),
+                fix=(torn_checkpoint.RULE if death.reads_half else RULE).fix_for(evidence),
             )
         )
     return findings

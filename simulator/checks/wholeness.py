@@ -19,7 +19,7 @@ from simulator.checks.file_names import family, is_named_as_state, may_be_a_chec
 _DIGITS = re.compile(r"\d+")
 _CLEARLY_SMALLER = 0.9  # of the smallest of its like, where there are several
 _HALF = 0.5  # of the only other one
-_SAVES_TELL = 2  # so many earlier saves of the same files tell what belongs to one
+_SAVES_TELL = 1  # so many earlier saves of the same files tell what belongs to one
 _ASKED = 10  # of the newest saves
 _NEWEST = 20  # files that are looked at: nobody resumes from older ones
 
