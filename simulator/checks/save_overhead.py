@@ -2,8 +2,8 @@
 
 A save costs what it holds up: how much longer the step took in which a file was written than steps without one do, and
 at most as long as the write was seen to last. So a saver in the background costs nothing, and neither does an
-evaluation beside a save. Silent below five saves, twenty steps without one and two seconds of training, where the log
-comes in bursts, and where steps with and without a save cannot be told apart.
+evaluation beside a save. Silent below five saves, twenty steps without one, two seconds of training and 20 ms a save,
+where the log comes in bursts, and where steps with and without a save cannot be told apart.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ BOUND = 0.035
 _SAVES = 5
 _CLEAN_STEPS = 20
 _TRAINING_SECONDS = 2.0
+_MEASURABLE_SECONDS = 0.02  # what a write is seen to last is no more exact than this
 _NOTICED_SECONDS = 0.15  # a write is noticed so late, at most, where the kernel tells of it
 _ONE_SAVE_SECONDS = 0.02  # between two of its files
 _BURSTS = 3.0  # times the median, for a tenth of all steps or on average: the log comes in bursts
@@ -79,8 +80,11 @@ def _cost(evidence: Evidence, attempt: int) -> _Cost | None:
         return None
     until = evidence.warned_at(attempt) or evidence.gone_at(attempt)  # what it saves once told is another matter
     times = [reading.at for reading in walk.readings if reading.at <= until]
-    writes = _writes(evidence, attempt, until)
-    if len(times) < 2 or len(writes) < _SAVES or times[-1] - times[0] < _TRAINING_SECONDS:
+    if len(times) < 2 or times[-1] - times[0] < _TRAINING_SECONDS:
+        return None
+    # A save before the first step or after the last one held up no step that could be measured.
+    writes = [write for write in _writes(evidence, attempt, until) if times[0] < write[0] and write[1] <= times[-1]]
+    if len(writes) < _SAVES:
         return None
     steps = [after - before for before, after in pairwise(times)]
     touched = [_overlapping(times, begins, ends) for begins, ends in writes]
@@ -97,7 +101,10 @@ def _cost(evidence: Evidence, attempt: int) -> _Cost | None:
         longest = max((steps[index] for index in indices), default=0.0)
         # The longest of several steps is longer than usual by chance: only what no step without a save takes counts.
         held_up.append(min(longest - usual, ends - begins) if longest > most else 0.0)
-    return _Cost(attempt, len(writes), median(held_up), usual, times[-1] - times[0])
+    a_save = median(held_up)
+    if a_save < _MEASURABLE_SECONDS:
+        return None
+    return _Cost(attempt, len(writes), a_save, usual, times[-1] - times[0])
 
 
 def _writes(evidence: Evidence, attempt: int, until: float) -> list[tuple[float, float]]:

@@ -17,7 +17,7 @@ from simulator.checks.evidence import Evidence
 from simulator.checks.file_names import family, is_named_as_state, may_be_a_checkpoint, numbers
 
 _DIGITS = re.compile(r"\d+")
-_CLEARLY_SMALLER = 0.9  # of the smallest of its like, where there are several
+_CLEARLY_SMALLER = 0.9  # of the smallest of its like, where there are several; of what a write came to
 _HALF = 0.5  # of the only other one
 _SAVES_TELL = 1  # so many earlier saves of the same files tell what belongs to one
 _ASKED = 10  # of the newest saves
@@ -104,7 +104,8 @@ def _went_on(evidence: Evidence, version: Version) -> Version | None:
         return None
     later = versions[index]
     between = [reading for reading in walk.readings if version.started_at < reading.at <= later.started_at]
-    return later if not between and later.bytes > version.bytes and later.started_at < walk.last.at else None
+    is_one_write = not between and version.bytes < _CLEARLY_SMALLER * later.bytes
+    return later if is_one_write and later.started_at < walk.last.at else None
 
 
 def _too_small(evidence: Evidence, version: Version, size: int) -> int | None:

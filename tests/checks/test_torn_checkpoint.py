@@ -163,6 +163,20 @@ def test_a_write_that_paused_and_went_up_meanwhile_is_torn() -> None:
     assert finding.evidence["bytes"] == 300
 
 
+def test_saves_between_two_log_lines_that_grow_by_a_digit_are_whole() -> None:
+    run = Run(interrupt="step=58")
+    with run.attempt() as first:
+        for step in range(1, 59):
+            train(first, step, step + 1, log_every=10)
+            if step % 3 == 0:
+                first.save("state.json", 1000 + step, upload=0.1 if step < 54 else 99)
+        first.trigger()
+        first.kill()
+    died = second_attempt(run, None, ["loading state.json", "KeyError: 'optimizer'"]).evidence()
+    assert torn_checkpoint.check(died) == []
+    assert only(crash_on_restore.check(died)).attempt == 2
+
+
 def test_a_clearly_smaller_file_that_went_up_whole_is_torn_by_its_own_exit() -> None:
     """A handler that exits in the middle of a save closes half a file, which then goes up as any other."""
     run = Run(interrupt="step=57", profile="sagemaker")
