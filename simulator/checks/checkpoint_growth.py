@@ -1,6 +1,6 @@
 """SPOT010 checkpoint-growth: every save leaves more behind than the one before, and nothing is ever deleted.
 
-Says nothing of a run with fewer than twelve saves: a script that keeps the last ten has deleted nothing by then either.
+Says nothing of a run with fewer than sixteen saves: a script that keeps the last ten has deleted hardly any by then.
 Logs are left out, and so is whatever has ceased to grow.
 """
 
@@ -19,7 +19,7 @@ from simulator.checks.framework import Framework
 from simulator.checks.rule import Finding, Rule, Severity
 from simulator.core.timeline import Kind
 
-_SAVES = 12
+_SAVES = 16
 _TIMES_THE_FIRST = 4  # a single file has grown when it is so many times what it was …
 _WORTH_TELLING_BYTES = 100_000  # … and not tiny
 _DAY_SECONDS = 86_400

@@ -154,7 +154,7 @@ class _Comparison:
         if not restored:
             return replace(unclear, why="nothing was restored")
 
-        durable = [file for file in self._evidence.files.durable(restored) if file.version is not None]
+        durable = [file for file in self._evidence.files.durable(restored, until=before) if file.version is not None]
         newest = next(self._sure(durable), None)
         least = self._least(newest) if newest else -inf
         known = replace(unclear, newest=newest, newest_value=least)

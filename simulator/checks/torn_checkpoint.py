@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 
 from simulator.checks.durability import Version
 from simulator.checks.evidence import Evidence
-from simulator.checks.file_names import is_bookkeeping, is_marker, is_named_as_state, is_temporary
+from simulator.checks.file_names import family, is_bookkeeping, is_marker, is_named_as_state, is_temporary
 from simulator.checks.framework import Framework
 from simulator.checks.restore_deaths import Death, restore_deaths
 from simulator.checks.resume import Resume, resumes
@@ -113,12 +113,14 @@ def _silent(evidence: Evidence, resume: Resume) -> Finding | None:
         return None
     said = exited.data.get("log_about_checkpoints")
     newest = resume.newest.version if resume.newest is not None else None
-    if said is None or newest is None or _has_a_pointer(evidence, resume.attempt):
+    if said is None or newest is None:
         return None
     for torn in torn_files(evidence, resume.attempt):
         held = _progress_in(evidence, torn.version)
         passed_over = held is not None and resume.first_value < held and torn.version.started_at > newest.started_at
         if torn.flaw is not Flaw.CUT or not passed_over or _speaks(said, torn.path):
+            continue
+        if _has_a_pointer(evidence, resume.attempt, torn):
             continue
         tell = progress.axis.describe
         return RULE.finding(
@@ -137,11 +139,11 @@ def _speaks(said: object, path: str) -> bool:
     return any(PurePosixPath(path).name in line or _COMPLAINS.search(line) for line in lines)
 
 
-def _has_a_pointer(evidence: Evidence, attempt: int) -> bool:
-    """Whether a file that is no state itself may tell which checkpoint counts: then passing one over is the design."""
-    restored = evidence.manifest("restored", attempt) or {}
+def _has_a_pointer(evidence: Evidence, attempt: int, torn: Torn) -> bool:
+    """Whether a file of another kind may tell which checkpoint counts: then passing one over is the design."""
+    others = [path for path in evidence.manifest("restored", attempt) or {} if family(path) != family(torn.path)]
     return any(
-        not (is_named_as_state(path) or is_marker(path) or is_temporary(path) or _is_log(path)) for path in restored
+        not (is_named_as_state(path) or is_marker(path) or is_temporary(path) or _is_log(path)) for path in others
     )
 
 

@@ -20,6 +20,7 @@ _DIGITS = re.compile(r"\d+")
 _CLEARLY_SMALLER = 0.9  # of the smallest of its like, where there are several; of what a write came to
 _HALF = 0.5  # of the only other one
 _SAVES_TELL = 1  # so many earlier saves of the same files tell what belongs to one
+_COMPARED = 50  # sizes of the newest of its like
 _ASKED = 10  # of the newest saves
 _NEWEST = 20  # files that are looked at: nobody resumes from older ones
 
@@ -52,7 +53,8 @@ class Torn:
 def torn_files(evidence: Evidence, attempt: int) -> list[Torn]:
     """What an attempt was given back that is no whole checkpoint, newest first; one reason a file, the surest."""
     restored = evidence.manifest("restored", attempt) or {}
-    files = [file for file in evidence.files.durable(restored) if file.version and may_be_a_checkpoint(file.path)]
+    durable = evidence.files.durable(restored, until=attempt - 1)
+    files = [file for file in durable if file.version and may_be_a_checkpoint(file.path)]
     files.sort(key=lambda file: file.version.started_at if file.version else 0.0, reverse=True)
     largest = max((file.bytes for file in files), default=0)
     there = {file.path: file.version for file in files if file.version}
@@ -110,7 +112,11 @@ def _went_on(evidence: Evidence, version: Version) -> Version | None:
 
 def _too_small(evidence: Evidence, version: Version, size: int) -> int | None:
     """The size of its like, where this one is clearly smaller."""
-    others = [other.bytes for other in _like(evidence, version) if other.settled_at is not None and other.bytes > 0]
+    others = [
+        other.bytes
+        for other in _like(evidence, version)[-_COMPARED:]
+        if other.settled_at is not None and other.bytes > 0 and _went_on(evidence, other) is None
+    ]
     share = _CLEARLY_SMALLER if len(others) > 1 else _HALF
     return min(others) if others and size < share * min(others) else None
 

@@ -93,6 +93,14 @@ def test_its_twin_that_writes_aside_or_falls_back_aloud_survives(tmp_path: Path,
     assert (result.exit_code, errors(result)) == (ExitCode.SURVIVED, [])
 
 
+SILENT = FALLS_BACK.replace('print(f"skipping {name}: {error}", flush=True)', "continue")
+
+
+def test_its_twin_that_falls_back_in_silence_survives_with_a_warning(tmp_path: Path) -> None:
+    result = run(tmp_path, scripts.HEAD + SILENT + scripts.LOOP, "line=half of it")
+    assert (result.exit_code, errors(result), warnings(result)) == (ExitCode.SURVIVED, [], ["SPOT004"])
+
+
 TRAINS_LONGER = scripts.LOOP.replace("step < 120", "step < 200")
 KEEPS_ALL = """
 def save(step):

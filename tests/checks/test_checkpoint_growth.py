@@ -41,14 +41,14 @@ def test_a_new_file_at_every_save_and_none_removed_is_a_warning(name: str) -> No
 def test_names_that_no_number_tells_apart_pile_up_too() -> None:
     run = Run()
     with run.attempt() as first:
-        for number in range(15):
+        for number in range(18):
             train(first, number, number + 1)
             first.save(f"{chr(97 + number)}bcd.pt")
         first.exit()
-    assert only(checkpoint_growth.check(run.evidence())).evidence["files"] == 15
+    assert only(checkpoint_growth.check(run.evidence())).evidence["files"] == 18
 
 
-@pytest.mark.parametrize("saves", [3, 11])
+@pytest.mark.parametrize("saves", [3, 15])
 def test_a_few_saves_tell_nothing(saves: int) -> None:
     assert checkpoint_growth.check(keeping(last=99, saves=saves)) == []
 
