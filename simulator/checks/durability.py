@@ -100,9 +100,12 @@ class FileHistory:
     _uploads: dict[str, list[Upload]] = field(default_factory=dict)
     """Path → the transfers that finished, in order."""
 
-    def durable(self, files: Mapping[str, Mapping[str, object]], at: float = inf) -> list[DurableFile]:
+    def durable(
+        self, files: Mapping[str, Mapping[str, object]], at: float = inf, until: int | None = None
+    ) -> list[DurableFile]:
         """The files of a manifest that was taken at an instant, each with where it came from: never from a later
-        transfer, as an attempt that does the same work again writes the same content again."""
+        transfer, as an attempt that does the same work again writes the same bytes again. `until`: the last attempt
+        that can have written them."""
         found = []
         for path, facts in files.items():
             digest, size = str(facts.get("digest", "")), int(str(facts.get("bytes", 0)))
@@ -110,7 +113,9 @@ class FileHistory:
                 (
                     upload
                     for upload in reversed(self._uploads.get(path, ()))
-                    if digest in ("", upload.digest) and (upload.finished_at or 0.0) <= at
+                    if digest in ("", upload.digest)
+                    and (upload.finished_at or 0.0) <= at
+                    and (until is None or upload.version.attempt <= until)
                 ),
                 None,
             )

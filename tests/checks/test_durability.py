@@ -46,3 +46,15 @@ def test_a_file_in_a_manifest_came_from_a_transfer_before_it_not_from_equal_cont
     early, late = history.durable(manifest, 4.5)[0].version, history.durable(manifest)[0].version
     assert early is not None and late is not None
     assert (early.started_at, late.started_at) == (1.0, 5.0)
+
+
+def test_the_same_bytes_written_again_by_a_later_attempt_are_not_what_was_there_before() -> None:
+    writes = [
+        Event(at + 10 * attempt, kind, attempt, {"path": "state.json", "bytes": 500, "digest": "same"})
+        for attempt in (1, 2)
+        for at, kind in enumerate((Kind.FILE_CHANGED, Kind.FILE_SETTLED, Kind.UPLOAD_STARTED, Kind.UPLOAD_FINISHED))
+    ]
+    history = file_history(writes)
+    files = {"state.json": {"bytes": 500, "digest": "same"}}
+    found = [history.durable(files, until=until)[0].version for until in (1, 2, None)]
+    assert [version.attempt for version in found if version is not None] == [1, 2, 2]
