@@ -1,7 +1,6 @@
 """Judges a finished run: one rule a file, named after its hazard, listed in RULES; evidence in, findings out.
 
-A new rule (SPOT008 would be `diverged.py`, beside `equivalence.py`, which compares runs already) is a module with a
-`check(evidence)` and a `RULE`, and one line in the table below.
+A new rule is a module with a `check(evidence)` and a `RULE`, and one line in the table below.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 
 from simulator.checks import (
     crash_on_restore,
+    diverged,
     lost_progress,
     lying_exit,
     max_wait_exceeded,
@@ -18,6 +18,7 @@ from simulator.checks import (
     no_model,
     not_durable_in_time,
     restarted_from_scratch,
+    sample_replay,
     sigterm_ignored,
     sigterm_swallowed,
     wrong_path,
@@ -36,10 +37,12 @@ RULES: Mapping[str, Rule] = {
         sigterm_swallowed.RULE,
         sigterm_ignored.RULE,
         not_durable_in_time.RULE,
+        diverged.RULE,
         wrong_path.RULE,
         lying_exit.RULE,
         no_model.RULE,
         max_wait_exceeded.RULE,
+        sample_replay.RULE,
         crash_on_restore.RULE,
     )
 }

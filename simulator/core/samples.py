@@ -1,6 +1,6 @@
 """Which samples a batch was made of, as a script may tell it: in a log line, or in a file beside its output.
 
-    sample-ids epoch=3 step=41: 17 4 99                    a log line; `step=` may be left out
+    sample-ids epoch=3 step=41: 17 4 99                    a log line
     {"epoch": 3, "step": 41, "ids": [17, 4, 99]}           a line of /opt/ml/output/data/sample-ids*.jsonl
 
 Optional, and nothing has to be imported. It is said after the batch was trained on; a long batch may take several
@@ -20,16 +20,16 @@ SIDECAR_GLOB = "sample-ids*.jsonl"
 MOST_IDS = 1_000_000
 """Of one attempt on the timeline; an attempt with more has no ledger."""
 
-_LINE = re.compile(r"(?:^|[\s\]|>:])sample-ids epoch=(\d+)(?: step=(\d+))?: ?(.*)$")
+_LINE = re.compile(r"(?:^|[\s\]|>:])sample-ids epoch=(\d+) step=(\d+): ?(.*)$")
 _BETWEEN = re.compile(r"[\s,]+")
 
 
 @dataclass(frozen=True)
 class Samples:
-    """One batch's ids, in order. `step` is the step that trained on them, where it was told."""
+    """One batch's ids, in order, and the step that trained on them: of all steps, or of the epoch's."""
 
     epoch: int
-    step: int | None
+    step: int
     ids: Sequence[str]
 
     def as_dict(self, source: str) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def samples_of_line(line: str) -> Samples | None:
     if match is None:
         return None
     ids = [part for part in _BETWEEN.split(match.group(3)) if part]
-    return Samples(int(match.group(1)), int(match.group(2)) if match.group(2) else None, ids) if ids else None
+    return Samples(int(match.group(1)), int(match.group(2)), ids) if ids else None
 
 
 def samples_of_json(line: str) -> Samples | None:
@@ -57,7 +57,6 @@ def samples_of_json(line: str) -> Samples | None:
     if not isinstance(content, Mapping) or not isinstance(content.get("ids"), list):
         return None
     try:
-        step = None if content.get("step") is None else int(content["step"])
-        return Samples(int(content["epoch"]), step, [str(one) for one in content["ids"]])
+        return Samples(int(content["epoch"]), int(content["step"]), [str(one) for one in content["ids"]])
     except (KeyError, TypeError, ValueError):
         return None

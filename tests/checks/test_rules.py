@@ -13,7 +13,7 @@ from simulator.checks import RULES, Evidence, Rule, check_all
 from simulator.core.timeline import Event, Kind, Timeline
 from tests.checks.build import interrupted
 
-FIRST_VERDICT = ("001", "002", "003", "005", "006", "007", "009", "011", "012", "013", "017")
+FIRST_VERDICT = ("001", "002", "003", "005", "006", "007", "008", "009", "011", "012", "013", "015", "017")
 
 
 def test_the_first_verdicts_rules_are_there() -> None:
