@@ -1,8 +1,9 @@
 """SPOT008 diverged: since it was restored, the run's metrics are not the uninterrupted run's any more.
 
 Promise: convicts only where two uninterrupted runs agree, the interrupted one agreed with them until it was restored,
-and the difference stays to the end and shows in the model. Limit: a script that does not repeat itself cannot be told
-apart from one that restores badly; then nothing is said here, and the verdict names tier 1 as not available.
+and the difference stays to the end and is not disproved by an equal model or last checkpoint. Limit: a script that does
+not repeat itself cannot be told apart from one that restores badly; then nothing is said here, and the verdict names
+tier 1 as not available.
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ def check(evidence: Evidence) -> list[Finding]:
     if len(evidence.baselines) < 2 or not evidence.reclaimed:
         return []
     divergence = compare(evidence).divergence
-    if divergence is None or not divergence.beyond_noise or divergence.model_differs is False:
+    if divergence is None or not divergence.beyond_noise or divergence.result_differs is False:
         return []
     if divergence.equal_at_end:
         return []  # what it logs began anew (a mean over the epoch), and not what it trains
     diagnosis = diagnose(evidence, divergence)
     first = divergence.first
-    apart = f" ({first.relative:.2g} apart)" if first.relative is not None else ""
+    apart = f", {first.relative:.2g} of it apart" if first.relative is not None else ""
+    until = "" if divergence.stays else f", the last of them {divergence.last.where}"
+    because = f", because {diagnosis.because[0]}" if diagnosis.because else ", since nothing that was read tells it"
     message = (
-        f"Since attempt {first.attempt} was restored, {first} in the uninterrupted run{apart}, and so at "
-        f"{divergence.differing} of {divergence.compared} places"
-        + ("" if divergence.stays else f", until {divergence.last.where}")
-        + f". Likely cause: {diagnosis.cause}"
-        + (f", because {diagnosis.because[0]}." if diagnosis.because else ", since nothing that was read tells it.")
+        f"{first.where} is {first.interrupted!r} instead of the uninterrupted run's {first.uninterrupted!r}{apart}; "
+        f"{divergence.differing} of the {divergence.compared} places since attempt {first.attempt} was restored "
+        f"differ{until}. Likely cause: {diagnosis.cause}{because}."
     )
     severity = Severity.ERROR if divergence.stays else Severity.WARNING
     return [
@@ -51,7 +52,7 @@ def _facts(divergence: Divergence, diagnosis: Diagnosis) -> dict[str, object]:
         "places_that_differ": divergence.differing,
         "places_compared": divergence.compared,
         "tolerance": divergence.tolerance,
-        "model_differs": divergence.model_differs,
+        "result_differs": divergence.result_differs,
         "likely_cause": diagnosis.cause.value,
         "because": list(diagnosis.because),
         "checkpoint_compared": diagnosis.compared,

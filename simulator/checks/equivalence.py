@@ -12,7 +12,7 @@ from decimal import Decimal
 from math import isclose, isfinite, isnan
 
 from simulator.checks.evidence import Evidence
-from simulator.checks.final_state import NO_CHECKPOINT, model_differs, states_compared
+from simulator.checks.final_state import NO_CHECKPOINT, result_differs, states_compared
 from simulator.checks.ledger import ledger_of, order_difference, tells_order
 from simulator.checks.progress import placed
 from simulator.checks.resume import resumes
@@ -53,7 +53,8 @@ class Difference:
 class Divergence:
     """How the run differs from the uninterrupted ones since it was restored. `first` and `last`: the places where it
     does; `differing` of `compared` places; `stays`: it still does near the end; `beyond_noise`: by more than the
-    uninterrupted runs differ between themselves; `model_differs`: None where that could not be compared."""
+    uninterrupted runs differ between themselves; `result_differs`: whether the model
+    or the last checkpoint does, None where that could not be told."""
 
     first: Difference
     last: Difference
@@ -63,7 +64,7 @@ class Divergence:
     equal_at_end: bool
     beyond_noise: bool
     tolerance: float
-    model_differs: bool | None
+    result_differs: bool | None
 
 
 @dataclass(frozen=True)
@@ -314,7 +315,7 @@ class _Runs:
             equal_at_end=exact_from < ends_at,
             beyond_noise=max((one.relative or 0.0) for one in found) > threshold,
             tolerance=self._rtol,
-            model_differs=model_differs(self._evidence),
+            result_differs=result_differs(self._evidence),
         )
 
     def _what_came_back(self, divergence: Divergence | None) -> list[str]:

@@ -13,6 +13,7 @@ from simulator.checks.states import StateDifference, StateRead, difference, last
 from simulator.core.timeline import Kind
 
 States = Mapping[str, StateRead]
+_SUBSTANCE_BYTES = 128
 
 NO_CHECKPOINT = "the last checkpoint: the uninterrupted run left none that could be compared"
 
@@ -52,12 +53,24 @@ def _compared(
     return [f"{what}: equal to the uninterrupted run's ({_described(mine)})"], None
 
 
-def model_differs(evidence: Evidence) -> bool | None:
-    """Whether the model is another than the uninterrupted runs', which agree; None when they do not, or leave none."""
-    first, *others = [_models(baseline) for baseline in evidence.baselines]
+def result_differs(evidence: Evidence) -> bool | None:
+    """Whether what was trained is something else than the uninterrupted runs', which agree: the model or the last
+    checkpoint. None when that cannot be told: they leave nothing, or do not agree, or the model is too small to be one
+    (scripts under test often write a line of text), and the checkpoints do not tell either."""
+    model = _differs(_models(evidence), [_models(baseline) for baseline in evidence.baselines])
+    mine = last_checkpoint(evidence)
+    checkpoint = _differs(mine, [last_checkpoint(baseline) for baseline in evidence.baselines])
+    if model or checkpoint:
+        return True
+    substance = sum(state.bytes for state in _models(evidence).values()) >= _SUBSTANCE_BYTES
+    return False if checkpoint is False or (model is False and substance) else None
+
+
+def _differs(mine: States, baselines: Sequence[States]) -> bool | None:
+    first, *others = baselines
     if not first or not others or any(_unlike(other, first) for other in others):
         return None
-    return _unlike(_models(evidence), first) is not None
+    return _unlike(mine, first) is not None
 
 
 def _models(evidence: Evidence) -> States:
@@ -66,7 +79,10 @@ def _models(evidence: Evidence) -> States:
     event = evidence.last(Kind.MODEL_FILES, evidence.attempts[-1]) if evidence.attempts and not read else None
     if event is not None:
         files = event.data["files"].items()
-        read = {path: StateRead(event.attempt, event.at, path, "bytes", str(facts["digest"])) for path, facts in files}
+        read = {
+            path: StateRead(event.attempt, event.at, path, "bytes", str(facts["digest"]), bytes=int(facts["bytes"]))
+            for path, facts in files
+        }
     return {path: state for path, state in read.items() if not is_bookkeeping(path)} or read
 
 

@@ -26,6 +26,7 @@ class StateRead:
     tensors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     left_out: Sequence[str] = ()
     unread: str = ""
+    bytes: int = 0
 
     def roles(self) -> Mapping[str, Role]:
         """Each tensor's role."""
@@ -160,4 +161,5 @@ def _state(event: Event) -> StateRead:
         data.get("tensors") or {},
         [str(name) for name in data.get("left_out", ())],
         str(data.get("unread", "")),
+        int(data.get("bytes", 0)),
     )

@@ -44,7 +44,7 @@ _NAMED = (
         ),
     ),
 )
-_NUMBERED = re.compile(r"(^|[/.])(variables?|vars?|arr|arrays?|params?|tensors?|leaf|leaves)?[_./-]?\d+$")
+_NUMBERED = re.compile(r"^(variables?|vars?|arr|arrays?|params?|tensors?|leaf|leaves)?[_./-]?\d+$")
 
 
 def role_of(name: str, facts: Mapping[str, Any]) -> Role:
