@@ -1,4 +1,6 @@
-"""How long the verdict takes alone: a timeline of 100,000 events, written to disk, read back and judged.
+"""How long the verdict takes alone: a timeline of 100,000 events, as it is judged, and as it is read back before.
+
+Seconds of the processor, in one thread: what else the machine does at the time does not count.
 
 The run is a generated one: a script that logs and saves for long, is interrupted once, and resumes; its two
 uninterrupted runs are as long again and are judged against it in the second row.
@@ -12,12 +14,14 @@ from dataclasses import asdict
 from statistics import median
 from typing import Any
 
+from simulator.checks.file_names import family, is_named_as_state, is_temporary, may_be_a_checkpoint, numbers
 from simulator.core.plan import PROFILES
 from simulator.core.timeline import Event, Kind, Timeline, from_jsonl
 from simulator.verdict import Answer, Baseline, judge
 
 EVENTS = 100_000
 ROUNDS = 5
+BOUND_SECONDS = 1.0
 SAVE_EVERY = 10
 _EVENTS_OF_TEN_STEPS = 2 * SAVE_EVERY + 4  # step and loss of each, and a checkpoint's write and upload
 
@@ -87,6 +91,8 @@ def measure() -> dict[str, float]:
     lines = [event.to_json() + "\n" for event in run]
     judged, read, compared = [], [], []
     for _ in range(ROUNDS):
+        for remembered in (is_temporary, may_be_a_checkpoint, is_named_as_state, family, numbers):
+            remembered.cache_clear()
         began = time.process_time()
         verdict = judge(run)
         judged.append(time.process_time() - began)
@@ -108,14 +114,15 @@ def measure() -> dict[str, float]:
 
 def rows(figures: Mapping[str, float]) -> list[str]:
     """The figures as rows of a Markdown table."""
-    events = f"{figures['events']:,.0f}"
+    named = {
+        "judged": f"{figures['events']:,.0f} events, judged",
+        "read back": "read back from timeline.jsonl",
+        "judged against two uninterrupted runs": "judged against two uninterrupted runs as long",
+    }
     return [
-        "| timeline | seconds | ÷ 1 s |",
+        "| timeline | processor seconds | ÷ the bound of 1 s |",
         "| --- | ---: | ---: |",
-        f"| {events} events, judged | {figures['judged']:.2f} | {figures['judged']:.2f} |",
-        f"| read back from timeline.jsonl | {figures['read back']:.2f} | {figures['read back']:.2f} |",
-        f"| judged against two uninterrupted runs as long | {figures['judged against two uninterrupted runs']:.2f} | "
-        f"{figures['judged against two uninterrupted runs']:.2f} |",
+        *(f"| {text} | {figures[key]:.2f} | {figures[key] / BOUND_SECONDS:.2f} |" for key, text in named.items()),
     ]
 
 

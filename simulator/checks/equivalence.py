@@ -104,6 +104,7 @@ def _series_by_attempt(evidence: Evidence) -> Mapping[int, Series]:
     progress = evidence.progress
     if progress is None:
         return {}
+    progress_names = {progress.axis.name, progress.axis.within, "epoch", "step"}
     found: dict[int, Series] = {}
     for attempt, lines in evidence.lines.items():
         series: dict[tuple[str, float], list[float]] = {}
@@ -113,7 +114,7 @@ def _series_by_attempt(evidence: Evidence) -> Mapping[int, Series]:
             if place not in known or place is None:
                 continue
             for name, value in line.values.items():
-                if name not in (progress.axis.name, progress.axis.within, "epoch", "step"):
+                if name not in progress_names:
                     series.setdefault((name, place), []).append(value)
         found[attempt] = series
     return found

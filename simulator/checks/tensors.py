@@ -59,6 +59,6 @@ def role_of(name: str, facts: Mapping[str, Any]) -> Role:
         return role
     if not _NUMBERED.search(lowered):
         return Role.WEIGHTS
-    if dtype == "uint32" and shape == [2]:
-        return Role.RANDOM  # the state of a counter-based generator, as Keras and JAX keep it
+    if dtype in ("uint32", "int64") and shape == [2]:
+        return Role.RANDOM  # seed and counter of a generator, as Keras keeps them (int64 on TensorFlow) and JAX
     return Role.UPDATES if dtype == "int64" and whole else Role.UNNAMED

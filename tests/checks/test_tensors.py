@@ -34,6 +34,7 @@ COUNT: dict[str, Any] = {"shape": [], "dtype": "int64", "digest": "d", "value": 
         ("seed_generator/state", FLOATS, Role.RANDOM),
         ("numpy_random", FLOATS, Role.RANDOM),
         ("variable_3", {"shape": [2], "dtype": "uint32", "digest": "d"}, Role.RANDOM),
+        ("variable_5", {"shape": [2], "dtype": "int64", "digest": "d"}, Role.RANDOM),
         ("variable_9", COUNT, Role.UPDATES),
         ("variable_1", FLOATS, Role.UNNAMED),
         ("step", COUNT, Role.POSITION),
