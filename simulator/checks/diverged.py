@@ -19,9 +19,9 @@ def check(evidence: Evidence) -> list[Finding]:
     if len(evidence.baselines) < 2 or not evidence.reclaimed:
         return []
     divergence = compare(evidence).divergence
-    if divergence is None or not divergence.beyond_noise or divergence.result_differs is False:
+    if divergence is None or not divergence.beyond_noise:
         return []
-    if divergence.equal_at_end:
+    if divergence.equal_at_end or divergence.result_differs is False:
         return []  # what it logs began anew (a mean over the epoch), and not what it trains
     diagnosis = diagnose(evidence, divergence)
     first = divergence.first
@@ -33,25 +33,49 @@ def check(evidence: Evidence) -> list[Finding]:
         f"{divergence.differing} of the {divergence.compared} places since attempt {first.attempt} was restored "
         f"differ{until}. Likely cause: {diagnosis.cause}{because}."
     )
-    severity = Severity.ERROR if divergence.stays else Severity.WARNING
+    severity = Severity.ERROR if _is_certain(divergence) else Severity.WARNING
     return [
         RULE.finding(
-            first.attempt, message, _facts(divergence, diagnosis), severity=severity, fix=_FIXES.get(diagnosis.cause)
+            first.attempt,
+            message,
+            _facts(evidence, divergence, diagnosis),
+            severity=severity,
+            fix=_FIXES.get(diagnosis.cause),
         )
     ]
 
 
-def _facts(divergence: Divergence, diagnosis: Diagnosis) -> dict[str, object]:
+def _is_certain(divergence: Divergence) -> bool:
+    """It stays, and the model or the last checkpoint shows it too; or where these cannot tell, it is more than a mean
+    over one epoch that began anew."""
+    if not divergence.stays or divergence.result_differs:
+        return divergence.stays
+    return divergence.differing > 1 and divergence.beyond_one_epoch is not False
+
+
+def _restored_as_saved(evidence: Evidence, attempt: int) -> bool | None:
+    """Whether what the attempt was given is what was in S3 when the instance before it went."""
+    before = [number for number in evidence.reclaimed if number < attempt]
+    restored = evidence.manifest("restored", attempt)
+    kept = evidence.manifest("kill", before[-1]) if before else None
+    if restored is None or kept is None:
+        return None
+    return all(path in restored and restored[path].get("digest") == facts.get("digest") for path, facts in kept.items())
+
+
+def _facts(evidence: Evidence, divergence: Divergence, diagnosis: Diagnosis) -> dict[str, object]:
     return {
         "metric": divergence.first.name,
         "first_difference": divergence.first.where,
         "first_difference_at": divergence.first.place,
+        "first_unequal": divergence.first_unequal.where,
         "interrupted": divergence.first.interrupted,
         "uninterrupted": divergence.first.uninterrupted,
         "last_difference": divergence.last.where,
         "places_that_differ": divergence.differing,
         "places_compared": divergence.compared,
         "tolerance": divergence.tolerance,
+        "restored_as_saved": _restored_as_saved(evidence, divergence.first.attempt),
         "result_differs": divergence.result_differs,
         "likely_cause": diagnosis.cause.value,
         "because": list(diagnosis.because),

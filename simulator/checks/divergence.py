@@ -98,8 +98,11 @@ class _Bisector:
 
     def _by_what_is_left(self) -> Diagnosis:
         """Nothing that was read differs besides the weights themselves: then by what was fed to them."""
-        if not self._logs_every_step() or self._divergence.first.place != self._resume.first_value:
+        since = self._divergence.first_unequal.place
+        if not self._logs_every_step():
             return self._say(Cause.UNKNOWN, *self._slots())
+        if since != self._resume.first_value:
+            return self._say(Cause.ORDER_OR_RANDOM, f"all was equal until {self._label(since)}, after the restart")
         first = f"the first loss after the restart already differs, at {self._label(self._resume.first_value)}"
         if tells_order(self._evidence):
             return self._say(Cause.RANDOM, f"{first}, and the order of samples is the uninterrupted run's")
@@ -140,14 +143,14 @@ class _Bisector:
         """The first loss after the restart is equal, so that weights, batch and random states were; the next is not."""
         if not self._logs_every_step():
             return None
-        first = self._divergence.first
+        since = self._divergence.first_unequal
         mine = series_by_attempt(self._evidence).get(self._resume.attempt, {})
         began = self._resume.first_value
-        if first.place <= began or (first.name, began) not in mine:
-            return None
+        if since.place != began + 1 or (since.name, began) not in mine:
+            return None  # much later it is what comes with a new epoch: the order of samples, or what is drawn
         return (
-            f"{first.name} of {self._label(began)}, the first after the restart, is the uninterrupted run's, so that "
-            f"the weights were; from {self._label(first.place)} on it is not, so that they were changed otherwise"
+            f"{since.name} of {self._label(began)}, the first after the restart, is the uninterrupted run's, so that "
+            f"the weights were; that of {self._label(since.place)} is not, so that they were changed otherwise"
         )
 
     def _weights(self) -> str | None:

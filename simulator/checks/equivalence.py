@@ -52,15 +52,18 @@ class Difference:
 @dataclass(frozen=True)
 class Divergence:
     """How the run differs from the uninterrupted ones since it was restored. `first` and `last`: the places where it
-    does; `differing` of `compared` places; `stays`: it still does near the end; `beyond_noise`: by more than the
+    does; `first_unequal`: where it does at all, if only in the last bit; `differing` of `compared` places; `stays`: it
+    still does near the end; `beyond_one_epoch`: None where no epochs are told; `beyond_noise`: by more than the
     uninterrupted runs differ between themselves; `result_differs`: whether the model
     or the last checkpoint does, None where that could not be told."""
 
     first: Difference
     last: Difference
+    first_unequal: Difference
     differing: int
     compared: int
     stays: bool
+    beyond_one_epoch: bool | None
     equal_at_end: bool
     beyond_noise: bool
     tolerance: float
@@ -146,6 +149,7 @@ class _Runs:
         self._order = sorted(self._reference, key=lambda key: (key[1], key[0]))
         self._run = {number: _only(series, self._names) for number, series in series_by_attempt(evidence).items()}
         self._others = [_only(_reference(baseline), self._names) for baseline in evidence.baselines[1:]]
+        self._cut_at = self._cut_places()
         self._rtol = evidence.options.rtol
         self._finest = _finest(self._reference)
         self._label = evidence.progress.axis.describe if evidence.progress else str
@@ -238,9 +242,8 @@ class _Runs:
         for key in self._order:
             name, place = key
             expected = self._reference[key][-1]
-            told = False
+            told = any(key in series for series in run.values())
             for attempt, value in self._values(run, key):
-                told = True
                 if not same(name, value, expected):
                     return self._at(name, place, value, expected, attempt)
             if not told:
@@ -257,10 +260,18 @@ class _Runs:
         return None
 
     def _values(self, run: Mapping[int, Series], key: tuple[str, float]) -> list[tuple[int, float]]:
-        """What was logged at a place, by attempt. A line may repeat within a place (a progress bar): then the last
-        value of all counts, since an attempt that was cut off there has not told its last."""
-        found = [(attempt, value) for attempt, series in run.items() for value in series.get(key, ())]
-        return found if len(self._reference[key]) == 1 else found[-1:]
+        """What was logged at a place, by attempt. A line may repeat within a place (a progress bar): then the last one
+        counts, and none of an attempt that was cut off there, before its last."""
+        if len(self._reference[key]) == 1:
+            return [(attempt, value) for attempt, series in run.items() for value in series.get(key, ())]
+        found = [(attempt, series[key][-1]) for attempt, series in run.items() if key in series]
+        return [(attempt, value) for attempt, value in found if self._cut_at.get(attempt) != key[1]][-1:]
+
+    def _cut_places(self) -> dict[int, float]:
+        """Attempt → where it was when its instance went."""
+        evidence = self._evidence
+        walks = {attempt: evidence.walk(attempt) for attempt in evidence.reclaimed}
+        return {attempt: walk.last.value for attempt, walk in walks.items() if walk is not None}
 
     def _at(self, name: str, place: float, value: float | None, expected: float | None, attempt: int) -> Difference:
         return Difference(f"{name} of {self._label(place)}", value, expected, name, place, attempt)
@@ -282,7 +293,7 @@ class _Runs:
             return None
         found: list[Difference] = []
         places: list[float] = []
-        exact_from = 0.0
+        unequal: list[Difference] = []
         for key in self._order:
             name, place = key
             expected = self._reference[key][-1]
@@ -292,8 +303,11 @@ class _Runs:
                 return None  # it differed before anything was restored: it does not repeat itself
             if any(attempt >= first_resumed for attempt, _ in values):
                 places.append(place)
-            if any(not _exactly(name, value, expected) for _, value in values):
-                exact_from = place
+            unequal += [
+                self._at(name, place, value, expected, attempt)
+                for attempt, value in values
+                if attempt >= first_resumed and not _exactly(name, value, expected)
+            ]
             found += [self._at(name, place, value, expected, attempt) for attempt, value in unlike]
         if not found or not places:
             return None
@@ -310,14 +324,23 @@ class _Runs:
         return Divergence(
             first=found[0],
             last=found[-1],
+            first_unequal=unequal[0],
             differing=len({one.place for one in found}),
             compared=len(set(places)),
             stays=found[-1].place >= ends_at,
-            equal_at_end=exact_from < ends_at,
+            beyond_one_epoch=self._beyond_one_epoch(found[0], found[-1]),
+            equal_at_end=unequal[-1].place < ends_at,
             beyond_noise=max((one.relative or 0.0) for one in found) > threshold,
             tolerance=self._rtol,
             result_differs=result_differs(self._evidence),
         )
+
+    def _beyond_one_epoch(self, first: Difference, last: Difference) -> bool | None:
+        """Whether they are in different epochs: a mean over the epoch that began anew ends with it."""
+        walk = self._evidence.walk(last.attempt)
+        epochs = {reading.value: reading.epoch for reading in walk.readings} if walk else {}
+        one, other = epochs.get(first.place), epochs.get(last.place)
+        return None if one is None or other is None else one != other
 
     def _what_came_back(self, divergence: Divergence | None) -> list[str]:
         if divergence is None or not divergence.equal_at_end:

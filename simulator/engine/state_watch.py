@@ -20,6 +20,8 @@ from simulator.states.read import LIMIT_BYTES, LIMIT_SECONDS, Budget, State, rea
 
 WRITTEN_LIMIT_BYTES = 256 << 20  # of one checkpoint while training goes on beside it
 WRITTEN_LIMIT_SECONDS = 10.0
+WRITTEN_MOST_TENSORS = 200_000
+"""Of one attempt on the timeline, some twenty megabytes; what is written later is not noted until the end."""
 _MOST_WAITING = 64
 _STOPS_WITHIN_SECONDS = 2 * WRITTEN_LIMIT_SECONDS
 
@@ -32,6 +34,7 @@ class StateWatch:
         self._waiting: queue.Queue[str | None] = queue.Queue(_MOST_WAITING)
         self._stopped = threading.Event()
         self._last: dict[str, str] = {}
+        self._tensors_left = WRITTEN_MOST_TENSORS
         self._thread = threading.Thread(target=self._read_on, name="states", daemon=True)
         self._thread.start()
 
@@ -58,8 +61,9 @@ class StateWatch:
         while (path := self._waiting.get()) is not None and not self._stopped.is_set():
             unit = unit_of(path)
             state = self._read_undisturbed(unit)
-            if state is not None and self._last.get(unit) != state.digest:
+            if state is not None and self._last.get(unit) != state.digest and self._tensors_left > 0:
                 self._last[unit] = state.digest
+                self._tensors_left -= 1 + len(state.tensors)
                 self._record(state, "checkpoints", "written")
 
     def _read_undisturbed(self, path: str) -> State | None:

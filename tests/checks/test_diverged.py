@@ -358,3 +358,63 @@ def test_a_state_that_was_too_large_is_not_taken_for_equal(unread: str) -> None:
     judged = verdict(*stories)
     assert judged.tier == 2
     assert any(unread in line for line in judged.not_proved)
+
+
+def in_epochs(line: Line) -> Line:
+    return lambda step: f"epoch={step // 10} {line(step)}"
+
+
+def ending_at(step: int, story: Run) -> Run:
+    """The same story of a shorter training."""
+
+    def belongs(event: Event) -> bool:
+        line = str(event.data.get("line", ""))
+        return event.kind is not Kind.METRIC or int(line.partition("step=")[2].split()[0]) <= step
+
+    story.events = [event for event in story.events if belongs(event)]
+    return story
+
+
+def test_a_mean_that_began_anew_in_the_last_epoch_is_no_error() -> None:
+    story = ending_at(57, run(in_epochs(off(1.2)), first=in_epochs(usual)))
+    one, two = (ending_at(57, alone(in_epochs(usual))) for _ in range(2))
+    assert only(findings(story, one, two)).severity is Severity.WARNING
+
+
+def test_a_progress_bar_that_a_kill_cut_off_is_not_compared() -> None:
+    def bar(step: int, cut: bool = False) -> list[str]:
+        return [f"step={step} loss={part / step:.6f}" for part in ((3,) if cut else (3, 2, 1))]
+
+    def walked(attempt: Attempt, first: int, stop: int, cut: bool) -> None:
+        for step in range(first, stop):
+            attempt.wait(1)
+            for line in bar(step, cut and step == stop - 1):
+                attempt.log(line)
+            if step % 10 == 0:
+                attempt.save(f"ckpt-{step}.npz")
+
+    story = Run("step=57", "step=77")
+    for first, stop in ((1, 58), (51, 78)):
+        with story.attempt() as attempt:
+            walked(attempt, first, stop, True)
+            attempt.trigger()
+            attempt.kill()
+    with story.attempt() as attempt:
+        walked(attempt, 78, 101, False)  # saved as the kill came: step 77 is not done again
+        attempt.exit()
+    plain = []
+    for _ in range(2):
+        one = Run()
+        with one.attempt() as attempt:
+            walked(attempt, 1, 101, False)
+            attempt.exit()
+        plain.append(one)
+    assert findings(story, *plain) == []
+
+
+def test_a_difference_that_begins_with_the_next_epoch_is_not_the_optimizers() -> None:
+    assert cause(run(off(1.1, since=60)), alone(), alone()) == "sample order or random state"
+
+
+def test_what_was_restored_is_said_to_be_what_was_saved() -> None:
+    assert only(findings(run(off(1.1)), alone(), alone())).evidence["restored_as_saved"] is True
