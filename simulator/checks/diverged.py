@@ -50,7 +50,7 @@ def _is_certain(divergence: Divergence) -> bool:
     over one epoch that began anew."""
     if not divergence.stays or divergence.result_differs:
         return divergence.stays
-    return divergence.differing > 1 and divergence.beyond_one_epoch is not False
+    return divergence.beyond_one_epoch is True
 
 
 def _restored_as_saved(evidence: Evidence, attempt: int) -> bool | None:

@@ -6,11 +6,12 @@ Logs and tables beside a model (by their suffix) are no part of it, unless there
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from simulator.checks.evidence import Evidence
 from simulator.checks.file_names import is_bookkeeping
 from simulator.checks.states import StateDifference, StateRead, difference, last_checkpoint, left_at_end
-from simulator.core.timeline import Kind
+from simulator.core.timeline import Event, Kind
 
 States = Mapping[str, StateRead]
 _SUBSTANCE_BYTES = 128
@@ -78,12 +79,14 @@ def _models(evidence: Evidence) -> States:
     read = left_at_end(evidence, "model")
     event = evidence.last(Kind.MODEL_FILES, evidence.attempts[-1]) if evidence.attempts and not read else None
     if event is not None:
-        files = event.data["files"].items()
-        read = {
-            path: StateRead(event.attempt, event.at, path, "bytes", str(facts["digest"]), bytes=int(facts["bytes"]))
-            for path, facts in files
-        }
+        read = {path: _by_digest(event, path, facts) for path, facts in event.data["files"].items()}
     return {path: state for path, state in read.items() if not is_bookkeeping(path)} or read
+
+
+def _by_digest(event: Event, path: str, facts: Mapping[str, Any]) -> StateRead:
+    digest, size = str(facts["digest"]), int(facts["bytes"])
+    unread = "it cannot be read" if digest == "unreadable" else ""
+    return StateRead(event.attempt, event.at, path, "bytes", digest, unread=unread, bytes=size)
 
 
 def _unlike(mine: States, other: States) -> StateDifference | str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from simulator.core.samples import Samples, samples_of_json, samples_of_line
@@ -34,3 +36,11 @@ def test_a_line_of_the_file_tells_a_batch() -> None:
 @pytest.mark.parametrize("line", ['{"epoch": 3, "ste', "[]", '{"epoch": 3, "ids": [1]}', '{"step": 1, "ids": 4}', "7"])
 def test_a_line_that_was_cut_or_is_another_tells_none(line: str) -> None:
     assert samples_of_json(line) is None
+
+
+def test_the_examples_of_the_page_are_read() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "samples.md").read_text()
+    examples = [line.strip() for line in page.splitlines() if line.startswith("    ")]
+    assert [samples_of_line(line) or samples_of_json(line) for line in examples] == 2 * [
+        Samples(3, 41, ["17", "4", "99"])
+    ]
