@@ -288,7 +288,7 @@ def test_a_model_that_could_not_be_read_is_not_taken_for_equal() -> None:
     runs = [good(), uninterrupted(), uninterrupted()]
     for run in runs:
         run.events = [
-            Event(event.at, event.kind, event.attempt, {"files": {"m.bin": {"bytes": -1, "digest": "unreadable"}}})
+            Event(event.at, event.kind, event.attempt, {"files": {"m.bin": {"bytes": 9, "digest": "unreadable"}}})
             if event.kind is Kind.MODEL_FILES
             else event
             for event in run.events
