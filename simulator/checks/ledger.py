@@ -2,7 +2,8 @@
 
 *Effective* is what the final model was trained on. A batch that an attempt trained after the state from which a later
 attempt went on is rolled back: it was lost with the instance, and doing it again repeats nothing. So of each attempt
-those batches count that come before the position, epoch and step, at which every later attempt began.
+those batches count that come before the step (or where steps begin again in each epoch, the epoch and step) at which
+every later attempt began.
 
 What a run owes is learned, not assumed: ids may come twice where they do in an epoch that nobody interrupted (sampling
 with replacement), or be left out where they are (the incomplete last batch). Lines that a kill took along (a buffered
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 from simulator.checks.evidence import Evidence
@@ -49,7 +51,26 @@ class Ledger:
         """One attempt's batches."""
         return [batch for batch in self.batches if batch.attempt == attempt]
 
-    @property
+    @cached_property
+    def steps_count_on(self) -> bool:
+        """Whether steps go on over the epochs, so that they alone tell which of two batches came first; else they
+        begin again in each."""
+        return all(
+            after.step >= batch.step
+            for attempt in self.attempts
+            for batch, after in pairwise(self.of(attempt))
+            if after.epoch > batch.epoch
+        )
+
+    def order(self, batch: Batch) -> Position:
+        """What tells which of two batches comes first in the training."""
+        return (0, batch.step) if self.steps_count_on else batch.position
+
+    def first(self, attempt: int) -> Batch:
+        """The batch with which an attempt began."""
+        return min(self.of(attempt), key=self.order)
+
+    @cached_property
     def attempts(self) -> list[int]:
         """The attempts that told any."""
         return sorted({batch.attempt for batch in self.batches})
@@ -91,8 +112,8 @@ def effective(ledger: Ledger) -> list[Batch]:
     limit: Position | None = None
     for attempt in reversed(ledger.attempts):
         own = ledger.of(attempt)
-        kept = [batch for batch in own if limit is None or batch.position < limit] + kept
-        first = min(batch.position for batch in own)
+        kept = [batch for batch in own if limit is None or ledger.order(batch) < limit] + kept
+        first = ledger.order(ledger.first(attempt))
         limit = first if limit is None else min(limit, first)
     return kept
 
@@ -106,13 +127,13 @@ def replays(evidence: Evidence) -> list[Replay]:
     kept = effective(ledger)
     found: list[Replay] = []
     for attempt in ledger.attempts[1:]:
-        first = min(batch.position for batch in ledger.of(attempt))
+        first = ledger.first(attempt)
         before = [batch for batch in kept if batch.attempt < attempt]
         if not before or not any(batch.attempt == attempt for batch in kept):
             continue
         epoch = max(batch.epoch for batch in before)
         here = [batch for batch in kept if batch.epoch == epoch]
-        if epoch > first[0] or any(other.epoch == epoch for other in found):
+        if epoch > first.epoch or any(other.epoch == epoch for other in found):
             continue
         seen: set[str] = set()
         again: dict[str, int] = {}
@@ -123,7 +144,7 @@ def replays(evidence: Evidence) -> list[Replay]:
         skipped = contract.missing(epoch, seen, kept) if _is_gapless(before, first, ledger) else []
         if repeated or skipped:
             guilty = min(again.values()) if repeated else attempt
-            found.append(Replay(epoch, guilty, repeated, skipped, first))
+            found.append(Replay(epoch, guilty, repeated, skipped, ledger.first(guilty).position))
     return found
 
 
@@ -182,9 +203,11 @@ def _contract(evidence: Evidence, ledger: Ledger) -> _Contract:
             known = True
             if all(set(other.get(epoch, ())) == set(ids) for other in sets[1:]):
                 by_epoch[epoch] = frozenset(ids)
-    numbers = {epoch for epoch, _ in whole}
     contents = {frozenset(ids) for _, ids in whole}
-    everything = next(iter(contents)) if len(numbers) > 1 and len(contents) == 1 else None
+    everything = next(iter(contents)) if len(contents) == 1 else None
+    # One epoch may have left out its last batch, and another other samples: two with the same ids have not.
+    same = {epoch for epoch, ids in whole + _one_attempts_epochs(ledger) if frozenset(ids) == everything}
+    everything = everything if len(same) > 1 else None
     largest = max((len(batch.ids) for batch in ledger.batches), default=0)
     return _Contract(known and unique, everything if unique else None, by_epoch if unique else {}, largest)
 
@@ -201,9 +224,16 @@ def _whole_epochs(ledger: Ledger) -> list[tuple[int, list[str]]]:
     return found
 
 
-def _is_gapless(before: Sequence[Batch], first: Position, ledger: Ledger) -> bool:
+def _one_attempts_epochs(ledger: Ledger) -> list[tuple[int, list[str]]]:
+    """The epochs of which one attempt alone tells, whole or not."""
+    told = [(attempt, _ids_by_epoch(ledger.of(attempt))) for attempt in ledger.attempts]
+    often = Counter(epoch for _, by_epoch in told for epoch in by_epoch)
+    return [(epoch, ids) for _, by_epoch in told for epoch, ids in by_epoch.items() if often[epoch] == 1]
+
+
+def _is_gapless(before: Sequence[Batch], first: Batch, ledger: Ledger) -> bool:
     """Whether the later attempt's first batch follows the last one that counts, so that none between is untold."""
-    last = max(batch.position for batch in before)
+    last = max(before, key=ledger.order)
     gaps = Counter(
         after - step
         for attempt in ledger.attempts
@@ -211,7 +241,7 @@ def _is_gapless(before: Sequence[Batch], first: Position, ledger: Ledger) -> boo
         if after > step
     )
     usual = gaps.most_common(1)[0][0] if gaps else 1
-    return first[1] - last[1] in (0, usual)
+    return first.step - last.step in (0, usual)
 
 
 def _ids_by_epoch(batches: Iterable[Batch]) -> dict[int, list[str]]:

@@ -92,6 +92,44 @@ def test_a_batch_left_out_is_skipped() -> None:
     assert finding.evidence["repeated"] == []
 
 
+def test_a_rest_of_an_epoch_that_is_skipped_is_told() -> None:
+    story = Run(interrupt="step=18")
+    with story.attempt() as attempt:
+        train(attempt, 1, 19)
+        attempt.trigger()
+        attempt.kill()
+    with story.attempt() as attempt:  # from step 15 in epoch 1, with the start of epoch 2
+        for step in range(16, 36):
+            attempt.wait(1)
+            attempt.log(f"step={step} loss={1 / step:.5f}")
+            attempt.add(
+                Kind.SAMPLES,
+                epoch=2 + (step - 16) // STEPS,
+                step=step,
+                ids=[str(one) for one in usual(2 + (step - 16) // STEPS, (step - 16) % STEPS)],
+                source="log",
+            )
+        attempt.exit()
+    finding = only(findings(story))
+    assert (finding.evidence["epoch"], finding.evidence["skipped_count"]) == (1, 15)
+    assert finding.evidence["repeated"] == []
+    assert finding.evidence["resumed_at"] == {"epoch": 2, "step": 16}
+
+
+def test_steps_that_begin_again_in_each_epoch_are_told_with_it() -> None:
+    def within(story: Run) -> Run:
+        story.events = [
+            type(event)(event.at, event.kind, event.attempt, {**event.data, "step": (event.data["step"] - 1) % STEPS})
+            if event.kind is Kind.SAMPLES
+            else event
+            for event in story.events
+        ]
+        return story
+
+    assert findings(within(run())) == []
+    assert only(findings(within(run(begins_again)))).evidence["repeated_count"] == 15
+
+
 def test_lines_that_the_kill_took_along_are_not_called_skipped() -> None:
     story = Run(interrupt="step=28")
     with story.attempt() as attempt:
