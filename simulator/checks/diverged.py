@@ -114,6 +114,15 @@ _FIXES = {
         "  + order = np.random.default_rng([seed, epoch]).permutation(n)\n"
         "  + for start in range(batches_done * size, n, size):"
     ),
+    Cause.POSITION: (
+        "Save the number of the next step (or epoch), and begin with that one:\n"
+        "  - save({'epoch': epoch, …})          # of the epoch that is done: it is done again\n"
+        "  + save({'epoch': epoch + 1, …})"
+    ),
+    Cause.UNSAVED: (
+        "Save and restore whatever else the loss or the model is made of, beside what the checkpoint holds:\n"
+        "  + state['ema'] = ema; state['best'] = best; state['rng'] = rng.bit_generator.state"
+    ),
     Cause.ORDER_OR_RANDOM: (
         "Make the order of samples and what is drawn a function of (seed, epoch, step), or save the generators' states "
         "and the position within the epoch:\n"

@@ -32,6 +32,7 @@ from simulator.checks.tensors import Role
 _RATE = re.compile(r"(?i)(?<![\w])(?:lr|learning[_ ]rate)\s*[=: ]\s*([-+]?[0-9.]+(?:e[-+]?\d+)?)")
 _RATE_NAMES = re.compile(r"(?i)^(lr|learning[_ ]?rate)$")
 _LOOKED_AT = 5  # places after the restart, for means
+_ENOUGH = 3  # of them to tell a pattern from chance
 _SHOWN = 4
 
 
@@ -44,6 +45,8 @@ class Cause(StrEnum):
     RANDOM = "random state or augmentation"
     ORDER = "sample order"
     ORDER_OR_RANDOM = "sample order or random state"
+    POSITION = "position in the training"
+    UNSAVED = "state that no checkpoint holds"
     UNKNOWN = "unknown"
 
 
@@ -83,18 +86,23 @@ class _Bisector:
             return self._say(Cause.OPTIMIZER, updates, *([rate] if rate else []))
         if rate is not None:
             return self._say(Cause.RATE, rate)
-        random, forward = self._random(), self._forward()
+        unsaved, random, position, forward = self._unsaved(), self._random(), self._position(), self._forward()
+        if unsaved is not None:
+            return self._say(Cause.UNSAVED, unsaved)
         if random is not None:
             return self._say(Cause.RANDOM, random)
+        if position is not None:
+            return self._say(Cause.POSITION, position)
         if forward is not None:
             return self._say(Cause.OPTIMIZER, forward, *self._slots())
-        weights = self._weights()
+        weights = self._weights() or self._far_off()
         if weights is not None:
             return self._say(Cause.WEIGHTS, weights)
         return self._by_what_is_left()
 
     def _say(self, cause: Cause, *because: str) -> Diagnosis:
-        return Diagnosis(cause, list(because), self._unlike.mine.path if self._unlike else None)
+        compared = self._unlike.mine if self._unlike else self._alike
+        return Diagnosis(cause, list(because), compared.path if compared else None)
 
     def _by_what_is_left(self) -> Diagnosis:
         """Nothing that was read differs besides the weights themselves: then by what was fed to them."""
@@ -127,6 +135,35 @@ class _Bisector:
             mine, other = (facts.get("value") for facts in self._unlike.tensors[name])
             if isinstance(mine, int | float) and isinstance(other, int | float) and mine < other:
                 return f"{name} in {self._unlike.mine.path} is {mine:g} instead of {other:g}: the optimizer began anew"
+        return None
+
+    def _unsaved(self) -> str | None:
+        """All checkpoints of the same step are equal, and what is logged is not: it was made of something else too."""
+        if self._alike is None or self._unlike is not None or not self._divergence.result_differs:
+            return None
+        return (
+            f"{self._alike.path} and what else was saved since hold what the uninterrupted run's do, so that what "
+            "differs is in none of them (an average of the weights, a target network, a generator)"
+        )
+
+    def _position(self) -> str | None:
+        """The resumed losses are the uninterrupted run's of a step or an epoch beside."""
+        name = self._divergence.first.name
+        mine = self._means(self._evidence, self._resume.attempt, name)
+        reference = self._means(self._baseline, None, name)
+        if self._progress is None or not self._progress.regular:
+            return None
+        places = [place for place in mine if place >= self._divergence.first.place][:_LOOKED_AT]
+        for shift in (1, -1, 2, -2):
+            pairs = [(mine[place], reference.get(place + shift * self._progress.stride)) for place in places]
+            known = [(one, other) for one, other in pairs if other is not None]
+            if len(known) < _ENOUGH or len({other for _, other in known}) < _ENOUGH:
+                continue
+            if all(isclose(one, other, rel_tol=1e-6) for one, other in known):
+                other_place = self._label(places[0] + shift * self._progress.stride)
+                return (
+                    f"{name} of {self._label(places[0])} is the uninterrupted run's of {other_place}, and so it goes on"
+                )
         return None
 
     def _random(self) -> str | None:
@@ -171,6 +208,24 @@ class _Bisector:
         if got - expected <= 0.5 * (began - expected):
             return None
         return f"{name} went back to {got:.4g}, near the {began:.4g} of the beginning, from {expected:.4g}"
+
+    def _far_off(self) -> str | None:
+        """The first loss is far outside what the steps around it have: no other batch makes that."""
+        since = self._divergence.first_unequal
+        reference = self._means(self._baseline, None, since.name)
+        before = [value for place, value in reference.items() if place <= since.place][-_LOOKED_AT:]
+        after = [value for place, value in reference.items() if place > since.place][:_LOOKED_AT]
+        around = [*before, *after]
+        if not self._logs_every_step() or since.place != self._resume.first_value or len(around) < _LOOKED_AT:
+            return None
+        lowest, highest, got = min(around), max(around), since.interrupted
+        reach = 2 * (highest - lowest)
+        if got is None or not reach or lowest - reach <= got <= highest + reach:
+            return None
+        return (
+            f"{since.name} of {self._label(since.place)} is {got:.4g}, where the steps around have {lowest:.4g} to "
+            f"{highest:.4g}: no other batch makes that much"
+        )
 
     def _means(self, evidence: Evidence, attempt: int | None, name: str) -> Mapping[float, float]:
         series = series_by_attempt(evidence)
@@ -239,7 +294,10 @@ class _Bisector:
         return [f"{state.path} holds no random state"]
 
     def _logs_every_step(self) -> bool:
-        return self._progress is not None and self._progress.regular and self._progress.stride == 1
+        """Whether a place is a single update of the weights; an epoch is many."""
+        if self._progress is None or not self._progress.regular or self._progress.stride != 1:
+            return False
+        return self._progress.axis.within is not None or "epoch" not in self._progress.axis.name.lower()
 
 
 def _few(names: list[str]) -> str:

@@ -57,7 +57,7 @@ class StateDifference:
         return [name for name, (facts, _) in self.tensors.items() if role_of(name, facts) in roles]
 
     def __str__(self) -> str:
-        named = [*self.tensors, *self.only_one]
+        named = [name for name in (*self.tensors, *self.only_one) if name]
         if not named:
             return f"{self.mine.path}: other bytes"
         shown = ", ".join(named[:_SHOWN]) + (", …" if len(named) > _SHOWN else "")

@@ -265,6 +265,40 @@ def test_a_loss_like_that_of_the_beginning_means_new_weights() -> None:
     assert cause(run(fresh), alone(), alone()) == "weights"
 
 
+def test_checkpoints_that_are_all_equal_leave_what_none_of_them_holds() -> None:
+    def held(step: int) -> Tensors:
+        return tensors(w=f"w{step}", step=step)
+
+    finding = only(findings(run(off(1.1), held=held), alone(held=held), alone(held=held)))
+    assert finding.evidence["likely_cause"] == "state that no checkpoint holds"
+    assert "ckpt-100.npz" in finding.message
+
+
+def test_an_epoch_that_is_done_twice_is_a_wrong_position() -> None:
+    def epochs(behind: int) -> Line:
+        return lambda step: f"epoch={step} loss={1 / (step - behind):.6f}"
+
+    finding = only(findings(run(epochs(-1), first=epochs(0)), alone(epochs(0)), alone(epochs(0))))
+    assert finding.evidence["likely_cause"] == "position in the training"
+    assert "loss of epoch 51 is the uninterrupted run's of epoch 52" in finding.message
+
+
+def test_a_loss_that_no_other_batch_makes_means_other_weights() -> None:
+    def mixed(step: int) -> str:
+        return f"step={step} loss={0.001 * (1 + step % 3)}"
+
+    finding = only(findings(run(mixed), alone(), alone()))
+    assert finding.evidence["likely_cause"] == "weights"
+    assert "no other batch" in finding.message
+
+
+def test_a_loss_by_epochs_tells_no_step() -> None:
+    def epochs(factor: float) -> Line:
+        return lambda step: f"epoch={step} loss={factor / step:.6f}"
+
+    assert cause(run(epochs(1.1), first=epochs(1)), alone(epochs(1)), alone(epochs(1))) == "unknown"
+
+
 def test_a_difference_that_nothing_explains_is_unknown() -> None:
     def sparse(line: Line) -> Line:
         return lambda step: line(step) if step % 5 == 0 else "working"
