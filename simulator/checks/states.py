@@ -76,20 +76,19 @@ def written(evidence: Evidence) -> list[StateRead]:
 
 
 def last_checkpoint(evidence: Evidence) -> dict[str, StateRead]:
-    """The files of the newest save that is left at the end, by the family of their names: one that counts saves names
-    them otherwise after a restart."""
-    slack = evidence.options.detection_seconds
+    """The newest file of each kind that is left at the end, by the family of their names: a script that counts its
+    saves names them otherwise after a restart, and the files of one save need not be written at one moment."""
     versions = evidence.files.versions
-    newest: dict[str, tuple[float, StateRead]] = {}
+    newest: dict[str, tuple[float, str, StateRead]] = {}
     for path, state in left_at_end(evidence, "checkpoints").items():
-        if not may_be_a_checkpoint(path):
-            continue
-        at = max((version.started_at for version in versions.get(path, ())), default=0.0)
-        known = newest.get(family(path))
-        if known is None or (at, path) > (known[0], known[1].path):
-            newest[family(path)] = (at, state)
-    latest = max((at for at, _ in newest.values()), default=0.0)
-    return {name: state for name, (at, state) in newest.items() if at >= latest - slack}
+        if may_be_a_checkpoint(path):
+            at = max((version.started_at for version in versions.get(path, ())), default=0.0)
+            newest[family(path)] = max(newest.get(family(path), (at, path, state)), (at, path, state), key=_age)
+    return {name: state for name, (_, _, state) in newest.items()}
+
+
+def _age(found: tuple[float, str, StateRead]) -> tuple[float, str]:
+    return found[:2]
 
 
 def difference(mine: StateRead, other: StateRead) -> StateDifference | None:
