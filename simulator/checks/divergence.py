@@ -17,6 +17,7 @@ from math import isclose, isfinite
 
 from simulator.checks.equivalence import Divergence, series_by_attempt
 from simulator.checks.evidence import Evidence
+from simulator.checks.file_names import may_be_a_checkpoint
 from simulator.checks.ledger import order_difference, tells_order
 from simulator.checks.progress import placed
 from simulator.checks.resume import Resume, resumes
@@ -24,7 +25,7 @@ from simulator.checks.states import (
     StateDifference,
     StateRead,
     difference,
-    last_checkpoint,
+    left_at_end,
     same_step_pairs,
 )
 from simulator.checks.tensors import Role
@@ -268,10 +269,8 @@ class _Bisector:
         """The first checkpoint after the restart that differs from the uninterrupted run's of the same step, in what
         both uninterrupted runs agree on; and one that is equal, or the last compared."""
         pairs = same_step_pairs(self._evidence, self._baseline, self._resume.attempt)
-        mine, theirs = last_checkpoint(self._evidence), last_checkpoint(self._baseline)
-        pairs += [
-            (mine[name], theirs[name]) for name in mine if name in theirs and mine[name].path == theirs[name].path
-        ]
+        mine, theirs = (left_at_end(run, "checkpoints") for run in (self._evidence, self._baseline))
+        pairs += [(mine[path], theirs[path]) for path in mine if path in theirs and may_be_a_checkpoint(path)]
         alike = None
         for one, other in pairs:
             unlike = difference(one, other)

@@ -380,6 +380,22 @@ def test_last_checkpoints_that_count_saves_may_be_named_otherwise() -> None:
     assert verdict(at_end(story, w, "ckpt-101.npz"), at_end(alone(), w), at_end(alone(), w)).tier == 1
 
 
+def test_every_kind_of_file_belongs_to_the_last_checkpoint() -> None:
+    w, x = tensors(weights="w"), tensors(weights="x")
+    stories = [at_end(at_end(story, w), w, "step.npy") for story in (run(), alone(), alone())]
+    assert verdict(*stories).tier == 1
+    stories[0] = at_end(at_end(run(), w), x, "step.npy")
+    assert verdict(*stories).tier == 2
+    stories[0] = at_end(run(), w)
+    assert verdict(*stories).tier == 2
+
+
+def test_a_kind_of_file_that_only_a_restart_makes_is_no_difference() -> None:
+    w = tensors(weights="w")
+    story = at_end(at_end(run(), w), tensors(weights="x"), "saved-on-sigterm.npz")
+    assert verdict(story, at_end(alone(), w), at_end(alone(), w)).tier == 1
+
+
 def test_last_checkpoints_of_uninterrupted_runs_that_differ_make_tier_1_unavailable() -> None:
     w, x = tensors(weights="w"), tensors(weights="x")
     judged = verdict(at_end(run(), w), at_end(alone(), w), at_end(alone(), x))
