@@ -143,8 +143,10 @@ def _held_by(version: Version, evidence: Evidence, signal: Event) -> bool:
 def _not_polled(target: Hop, around: _Around) -> str:
     if around.stopped:
         return f"; {target.name} has a handler, and trained no more, but saved nothing: it hangs, or takes too long"
-    said = "said that it heard" if target.acted_after_seconds is not None else "has a handler, but nothing came of it"
-    text = f"; {target.name} {said}: its flag was not looked at"
+    if target.acted_after_seconds is not None:
+        text = f"; {target.name} said that it heard, but its flag was not looked at"
+    else:
+        text = f"; {target.name} has a handler, but nothing came of it: its flag was not looked at"
     if around.doing is None:
         return text
     last = f" ({around.lines[-1].strip()!r})" if around.lines else ""
