@@ -28,12 +28,13 @@ from simulator.checks.process_kinds import (
     program_of,
 )
 from simulator.core.reaction import speaks_of_the_end
-from simulator.core.timeline import Kind
+from simulator.core.timeline import Event, Kind
 
 _KILLED_BY_SIGTERM = 143
 _KILLED_BY_SIGKILL = frozenset({137, 247})  # 128 + 9, and the −9 of subprocess handed to sys.exit
 _FORCED = "forcefully"  # torchrun's word for the SIGKILL that it sends
 _DELIVERED_AFTER_SECONDS = 0.2  # a signal that a process did not block has reached it by then
+_AT_ONCE_SECONDS = 0.005
 _FIX_WORDS = 8
 
 
@@ -148,6 +149,24 @@ def answers(evidence: Evidence, attempt: int, since: float) -> list[Version]:
     return [last] if silences and not trained_on and waited > 3 * max(silences) else []
 
 
+def is_over(version: Version, killed: Event | None) -> bool:
+    """Whether a write was seen to end, and by something else than SIGKILL."""
+    return version.settled_at is not None and (killed is None or version.settled_at < killed.at)
+
+
+def cut_writes(evidence: Evidence, attempt: int) -> list[Version]:
+    """Saves begun after SIGTERM that did not come to their end: still growing when the process was gone, or left under
+    their temporary name. SIGKILL closes a file too, and then it seems settled."""
+    since, killed = sent_at(evidence, attempt), evidence.killed(attempt)
+    return [
+        version
+        for version in evidence.files.left_behind.get(attempt, {}).values()
+        if since is not None
+        and version.started_at >= since
+        and (not is_over(version, killed) or is_temporary(version.path))
+    ]
+
+
 def handler_owners(processes: Sequence[Process]) -> list[Process]:
     """The processes with a handler of their own: no shell's, and no worker's that its library or parent gave it."""
     return [process for process in processes if _owns_a_handler(process, processes)]
@@ -190,7 +209,7 @@ class _Trace:
         for index, process in enumerate(chain):
             got.append(self._got(process, pending[index], got, chain))
         last_that_may = max((index for index, value in enumerate(got) if value is not False), default=-1)
-        if self.reactions or self.cut_writes():
+        if self.reactions or cut_writes(self.evidence, self.attempt):
             # The one that saved has got it, and so has who passed it on.
             got = [True if value is None and index <= last_that_may else value for index, value in enumerate(got)]
         actor = max((index for index, value in enumerate(got) if value), default=last_that_may)
@@ -225,19 +244,13 @@ class _Trace:
             return False
         if any(hop.kind is ProcessKind.INIT for hop in hops[-2:-1]):
             return False  # an init waits for its child
-        left = self.cut_writes()
+        left = cut_writes(self.evidence, self.attempt)
         if not left and any(save.settled_at is not None for save in self.reactions):
             return False  # its save was done
         exit_code = self.exited.data.get("exit_code") if self.exited else None
         if exit_code in _KILLED_BY_SIGKILL or any(_FORCED in line.lower() for _, line in self.spoken):
             return True
         return bool(left) and not self.evidence.checkpoints_were_current(self.attempt)
-
-    def cut_writes(self) -> list[Version]:
-        """Saves begun after SIGTERM whose temporary file was never renamed, or that were still growing."""
-        left = self.evidence.files.left_behind.get(self.attempt, {}).values()
-        later = [version for version in left if version.started_at >= self.sent_at]
-        return [version for version in later if version.settled_at is None or is_temporary(version.path)]
 
     def _target(self) -> Process:
         """The process that trains: whose handler waited, or else the Python at the end of the line."""
@@ -391,7 +404,7 @@ def _what_it_did(target: Hop, trace: _Trace) -> str:
     killed = trace.killed is not None and (ended is None or ended >= trace.grace_seconds - 0.05)
     parts = []
     if acted is not None and (killed or acted != ended):
-        parts.append(f"reacted after {_seconds(acted)}")
+        parts.append("reacted at once" if acted < _AT_ONCE_SECONDS else f"reacted after {_seconds(acted)}")
     elif killed and target.disposition is Disposition.CAUGHT:
         parts.append("has a handler of which nothing was seen to come")
     if killed:

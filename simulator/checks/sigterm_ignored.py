@@ -1,8 +1,9 @@
 """SPOT006 sigterm-ignored: the script was told by SIGTERM, and was still running when the grace ended.
 
-Three ways to get there have words and a fix of their own: a handler whose flag nobody looked at in time
-(`handler_not_polled`), a signal mask that holds SIGTERM back (`blocked`), and a launcher that ended the training
-process with grace left (`cut_by_launcher`; then it was PID 1 that left in time).
+Some ways to get there have words and a fix of their own: a handler whose flag nobody looked at in time
+(`handler_not_polled`), one after which training ended and no save came (`stopped_training`), a signal mask that holds
+SIGTERM back (`blocked`), and a launcher that ended the training process with grace left (`cut_by_launcher`; then it
+was PID 1 that left in time).
 
 Acquits: a script that saved in reaction and then waited for its end, and long steps after which it did leave in time.
 A script that only saves at regular intervals is correct, so where its checkpoints were current this is a warning.
@@ -10,8 +11,11 @@ A script that only saves at regular intervals is correct, so where its checkpoin
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
+from simulator.checks.durability import Version
 from simulator.checks.evidence import Evidence
 from simulator.checks.log_activity import activity_of
 from simulator.checks.rule import Finding, Rule, Severity
@@ -19,14 +23,18 @@ from simulator.checks.signal_path import (
     Hop,
     SignalPath,
     answers,
+    cut_writes,
     handler_owners,
+    is_over,
     sent_at,
     signal_path,
     unreached_owners,
 )
-from simulator.core.timeline import Event
+from simulator.core.reaction import speaks_of_the_end
+from simulator.core.timeline import Event, Kind
 
 _SHOWN_LINES = 3
+_LONGER_THAN_USUAL = 3  # so much longer than training was ever silent is a silence with a reason
 
 
 def check(evidence: Evidence) -> list[Finding]:
@@ -43,7 +51,7 @@ def check(evidence: Evidence) -> list[Finding]:
             continue
         if killed.at <= signal.at:
             continue
-        if any(save.settled_at is not None for save in answers(evidence, attempt, signal.at)):
+        if any(is_over(save, killed) for save in answers(evidence, attempt, signal.at)):
             continue
         findings.append(_still_running(evidence, attempt, signal, killed.at - signal.at, path))
     return findings
@@ -53,13 +61,14 @@ def _still_running(evidence: Evidence, attempt: int, signal: Event, grace: float
     processes = evidence.processes_at_sigterm(attempt)
     target = path.hops[-1] if path is not None else None
     owns = target is not None and target.pid in [process.pid for process in handler_owners(processes)]
-    cut = [version.path for version in evidence.files.unfinished(attempt) if version.settled_at is None]
+    cut = {version.path: version for version in evidence.files.unfinished(attempt) if version.settled_at is None}
+    cut |= {version.path: version for version in cut_writes(evidence, attempt)}
     current = evidence.checkpoints_were_current(attempt)
     facts: dict[str, Any] = {
         "grace_seconds": round(grace, 3),
         "processes": [process.as_dict() for process in processes],
         "handlers": [process.pid for process in processes if process.catches_sigterm],
-        "writes_cut": cut,
+        "writes_cut": list(cut),
         "checkpoints_were_current": current,
     }
     if path is not None:
@@ -67,17 +76,17 @@ def _still_running(evidence: Evidence, attempt: int, signal: Event, grace: float
     fix = None
     if path is not None and path.fix and any(hop.swallowed for hop in path.hops):
         fix = f"{path.fix}\n{RULE.fix}"
-    if cut:
-        why, fix = f", in the middle of writing {cut[0]}", _SAVE_FASTER
-    elif path is not None and target is not None and target.pending:
+    saving = [version.path for version in cut.values() if _held_by(version, evidence, signal)]
+    if path is not None and target is not None and target.pending:
         facts["blocked"], fix = True, path.fix
         why = f": {target.name} blocks SIGTERM, which was still pending when it was last looked at"
+    elif saving:
+        why, fix = f", in the middle of writing {saving[0]}", _SAVE_FASTER if owns else fix
     elif target is not None and owns:
-        doing = _doing(evidence, attempt, signal)
-        facts |= {"handler_not_polled": True, "doing": doing["doing"], "last_lines": doing["lines"]}
-        facts["states"] = _states(evidence, attempt, target)
-        why = _not_polled(target, doing)
-        fix = _POLLING.get(str(doing["doing"]))
+        around = _around(evidence, attempt, signal)
+        facts |= {"doing": around.doing, "last_lines": around.lines, "states": _states(evidence, attempt, target)}
+        facts["stopped_training" if around.stopped else "handler_not_polled"] = True
+        why, fix = _not_polled(target, around), _STUCK if around.stopped else _POLLING.get(str(around.doing))
     elif processes:
         why = "; no process that trains has a handler for it"
     else:
@@ -94,26 +103,56 @@ def _still_running(evidence: Evidence, attempt: int, signal: Event, grace: float
     )
 
 
-def _not_polled(target: Hop, doing: dict[str, Any]) -> str:
-    if target.acted_after_seconds is None:
-        text = f"; {target.name} has a handler, but nothing came of it: its flag was not looked at"
-    else:
-        text = f"; {target.name} said so after {target.acted_after_seconds:.1f} s, but its flag was not looked at"
-    if doing["doing"] is None:
-        return text
-    last = f" ({doing['lines'][-1].strip()!r})" if doing["lines"] else ""
-    if doing["went_on"]:
-        return f"{text}, while its {doing['doing']} went on{last}"
-    return f"{text} during its {doing['doing']}{last}"
+@dataclass(frozen=True)
+class _Around:
+    """What the log tells of the time around SIGTERM. `stopped`: training had gone on until then and ended with it."""
+
+    doing: str | None
+    lines: list[str]
+    went_on: bool = False
+    stopped: bool = False
 
 
-def _doing(evidence: Evidence, attempt: int, signal: Event) -> dict[str, Any]:
-    """What the log tells of the time around SIGTERM: the activity, the last lines, whether training went on."""
+def _around(evidence: Evidence, attempt: int, signal: Event) -> _Around:
+    since, gone_at = sent_at(evidence, attempt) or signal.at, evidence.gone_at(attempt)
+    lines = [str(line) for line in signal.data.get("log_tail", ())]
+    lines += [
+        line
+        for event in evidence.of(Kind.LOG_LINE, attempt)
+        if event.at >= since and not speaks_of_the_end(line := str(event.data.get("line", "")))
+    ]
+    doing = activity_of(lines)
     walk = evidence.walk(attempt)
-    if walk is not None and walk.last.at > (sent_at(evidence, attempt) or signal.at):
-        return {"doing": "training", "lines": [walk.last.text], "went_on": True}
-    before = [str(line) for line in signal.data.get("log_tail", ())]
-    return {"doing": activity_of(before), "lines": before[-_SHOWN_LINES:], "went_on": False}
+    silences = [after.at - before.at for before, after in pairwise(walk.readings)] if walk else []
+    if walk is None or not silences or doing not in (None, "training"):
+        return _Around(doing, lines[-_SHOWN_LINES:])
+    usual = _LONGER_THAN_USUAL * max(silences)
+    if gone_at - walk.last.at <= usual:
+        return _Around("training", [walk.last.text], went_on=walk.last.at > since)
+    trained = walk.at(since)
+    return _Around(doing, lines[-_SHOWN_LINES:], stopped=trained is not None and since - trained.at <= usual)
+
+
+def _held_by(version: Version, evidence: Evidence, signal: Event) -> bool:
+    """Whether a write that was cut is what the script was busy with: nothing was trained after it had begun."""
+    walk = evidence.walk(version.attempt)
+    idle = walk is None or walk.last.at <= version.started_at + evidence.options.detection_seconds
+    return version.started_at >= (sent_at(evidence, version.attempt) or signal.at) and idle
+
+
+def _not_polled(target: Hop, around: _Around) -> str:
+    if around.stopped:
+        return f"; {target.name} has a handler, and trained no more, but saved nothing: it hangs, or takes too long"
+    if target.acted_after_seconds is not None:
+        text = f"; {target.name} said that it heard, but its flag was not looked at"
+    else:
+        text = f"; {target.name} has a handler, but nothing came of it: its flag was not looked at"
+    if around.doing is None:
+        return text
+    last = f" ({around.lines[-1].strip()!r})" if around.lines else ""
+    if around.went_on:
+        return f"{text}, while its {around.doing} went on{last}"
+    return f"{text} during its {around.doing}{last}"
 
 
 def _states(evidence: Evidence, attempt: int, target: Hop) -> list[str]:
@@ -153,6 +192,16 @@ def _cut_by_launcher(evidence: Evidence, attempt: int, path: SignalPath | None) 
 _SAVE_FASTER = (
     "The save takes longer than the grace. Save at regular intervals, and on the notice where there is one,\n"
     "and write less or faster at the end: no second copy, a format without compression, fewer and larger files."
+)
+_STUCK = (
+    "Do not save inside the handler: it interrupts anything, and waits for ever for a lock that the interrupted code\n"
+    "holds. Set a flag there, save in the loop, and let the save fit the grace:\n"
+    "  - signal.signal(signal.SIGTERM, lambda *_: save(state, CHECKPOINTS))\n"
+    "  + signal.signal(signal.SIGTERM, lambda *_: stop.set())\n"
+    "    for step in range(start, steps):\n"
+    "        train(step)\n"
+    "  +     if stop.is_set():\n"
+    "  +         save(state, CHECKPOINTS); sys.exit(0)"
 )
 _POLLING = {
     "training": "Look at the handler's flag in every step, not once an epoch:\n"

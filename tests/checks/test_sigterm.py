@@ -173,8 +173,6 @@ def busy(tail: Sequence[str], save_every: int = 0, processes: Processes = SCRIPT
         (["step=57 loss=0.1", "Compiling the model with inductor"], "compilation"),
         (["warmup 3/10"], "warm-up"),
         (["Downloading shard 3 of the data"], "loading of data"),
-        (["hello"], None),
-        ([], None),
     ],
 )
 def test_a_flag_that_nobody_looked_at_is_told_with_what_the_script_was_doing(
@@ -194,13 +192,58 @@ def test_a_handler_that_spoke_is_not_called_silent() -> None:
     run.add(Kind.LOG_LINE, 1, at=60.0, line="SIGTERM received")
     finding = only(sigterm_ignored.check(run.evidence()))
     assert finding.evidence["handler_not_polled"] is True
-    assert "said so after" in finding.message and "nothing came of it" not in finding.message
+    assert "said that it heard" in finding.message and "nothing came of it" not in finding.message
 
 
 def test_a_driver_with_a_handler_is_not_taken_for_the_training() -> None:
     driver = process(1, 0, "python launch.py", catches_sigterm=True)
     finding = only(sigterm_ignored.check(told([driver, process(7, 1, "python train.py")]).evidence()))
     assert "handler_not_polled" not in finding.evidence
+
+
+@pytest.mark.parametrize("tail", [["step=57 loss=0.1"], ["hello"], []])
+def test_training_that_ends_with_sigterm_and_saves_nothing_hangs_or_takes_too_long(tail: list[str]) -> None:
+    finding = only(sigterm_ignored.check(busy(tail).evidence()))
+    assert finding.evidence["stopped_training"] is True and "handler_not_polled" not in finding.evidence
+    assert "it hangs, or takes too long" in finding.message
+    assert finding.fix.startswith("Do not save inside the handler")
+
+
+def test_an_evaluation_that_begins_after_sigterm_is_told_too() -> None:
+    run = busy(["step=57 loss=0.1"])
+    run.add(Kind.LOG_LINE, 1, at=60.0, line="validating 1/500")
+    finding = only(sigterm_ignored.check(run.evidence()))
+    assert (finding.evidence["handler_not_polled"], finding.evidence["doing"]) == (True, "evaluation")
+
+
+def test_a_temporary_file_that_was_still_growing_is_the_save_that_took_too_long() -> None:
+    run = Run(interrupt="step=57", profile="sagemaker")
+    with run.attempt() as first:
+        train(first, 1, 58)
+        first.trigger()
+        first.sigterm(SCRIPT_AS_PID_1)
+        first.wait(0.2)
+        first.add(Kind.FILE_CHANGED, path="state.tmp", bytes=10)
+        first.wait(119)
+        first.kill()
+        first.add(Kind.FILE_SETTLED, path="state.tmp", bytes=500)
+    finding = only(sigterm_ignored.check(run.evidence()))
+    assert "in the middle of writing state.tmp" in finding.message
+    assert finding.fix.startswith("The save takes longer than the grace")
+
+
+def test_a_save_that_only_sigkill_closed_is_no_answer() -> None:
+    run = Run(interrupt="step=57", profile="sagemaker")
+    with run.attempt() as first:
+        train(first, 1, 58)
+        first.trigger()
+        first.sigterm(SCRIPT_AS_PID_1)
+        first.wait(0.2)
+        first.add(Kind.FILE_CHANGED, path="state.pt", bytes=10)
+        first.wait(119)
+        first.kill()
+        first.add(Kind.FILE_SETTLED, at=run.now + 0.1, path="state.pt", bytes=500)
+    assert "in the middle of writing state.pt" in only(sigterm_ignored.check(run.evidence())).message
 
 
 def test_each_activity_has_a_fix_of_its_own() -> None:
