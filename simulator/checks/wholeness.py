@@ -115,10 +115,19 @@ def _too_small(evidence: Evidence, version: Version, size: int) -> int | None:
     others = [
         other.bytes
         for other in _like(evidence, version)[-_COMPARED:]
-        if other.settled_at is not None and other.bytes > 0 and _went_on(evidence, other) is None
+        if other.settled_at is not None
+        and other.bytes > 0
+        and _went_on(evidence, other) is None
+        and _training_went_on(evidence, other)
     ]
     share = _CLEARLY_SMALLER if len(others) > 1 else _HALF
     return min(others) if others and size < share * min(others) else None
+
+
+def _training_went_on(evidence: Evidence, version: Version) -> bool:
+    """Whether training was seen after a write: of what came last nobody knows whether it was all."""
+    walk = evidence.walk(version.attempt)
+    return walk is None or walk.last.at > version.done_at
 
 
 def _like(evidence: Evidence, version: Version) -> list[Version]:
@@ -145,7 +154,10 @@ def _lacking(evidence: Evidence, file: DurableFile, there: Mapping[str, Version]
         if belongs and any(other is near for near in together):
             return _without(version, file.bytes, other.path, there)
     for missing in sorted(_companions(evidence, version) - {family(other.path) for other in together}):
-        return _without(version, file.bytes, _with_numbers_of(version.path, missing), there)
+        companion = _with_numbers_of(version.path, missing)
+        if numbers(companion) and companion in there and there[companion].attempt == version.attempt:
+            continue  # numbered alike: a part of this save, however long after it was written
+        return _without(version, file.bytes, companion, there)
     return None
 
 

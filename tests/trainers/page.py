@@ -59,13 +59,20 @@ def _row(score: Score) -> str:
     cells = [f"`{trainer.script}`", trainer.about, "; ".join(f"`{run}`" for run in trainer.runs)]
     if trainer.is_faulty:
         cells.append(_expected(trainer))
-    cells.append(score.not_run or score.said)
+    cells.append(score.not_run or _found(score))
     cells.append("" if score.not_run else _answer(score))
     return "| " + " | ".join(cells) + " |"
 
 
 def _expected(trainer: Trainer) -> str:
     return " ".join([*sorted(trainer.errors), *(f"({rule})" for rule in sorted(trainer.warnings))])
+
+
+def _found(score: Score) -> str:
+    """What the runs found, without the remarks that are tolerated: those come and go with the machine's pace."""
+    errors = set().union(*(run.errors for run in score.runs))
+    warnings = set().union(*(run.warnings for run in score.runs)) - errors - score.trainer.tolerated
+    return " ".join([*sorted(errors), *(f"({rule})" for rule in sorted(warnings))]) or "–"
 
 
 def _answer(score: Score) -> str:
