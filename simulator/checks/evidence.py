@@ -333,11 +333,17 @@ class Evidence:
             if told is not None and later and self._came_sooner(attempt, told.at, later[0]):
                 found |= {id(version): version for version in later}
         own_end = sigterm if self.outcome(attempt) == "reclaimed" else notice
-        if own_end is not None and self.exited_by_itself(attempt):
+        if own_end is not None and self.exited_by_itself(attempt) and not self._was_done(attempt):
             last = [version for version in self._checkpoint_writes(attempt) if version.started_at >= own_end.at]
             if last and self.gone_at(attempt) - max(version.done_at for version in last) < _LEAVES_WITHIN_SECONDS:
                 found |= {id(version): version for version in last}
         return sorted(found.values(), key=lambda version: version.started_at)
+
+    def _was_done(self, attempt: int) -> bool:
+        """Whether the script ended because its work was done: with 0, and its model exported."""
+        exited, models = self.exited(attempt), self.last(Kind.MODEL_FILES, attempt)
+        exported = models is not None and any(int(facts["bytes"]) > 0 for facts in models.data["files"].values())
+        return exited is not None and exited.data.get("exit_code") == 0 and exported
 
     def _first_moment_after(self, attempt: int, instant: float) -> list[Version]:
         """The files of the first save after an instant: each begun before the one before it was long done."""
