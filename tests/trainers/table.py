@@ -219,6 +219,9 @@ CORRECT = (
         settings={"metrics": {"it": r"^Iteration=(\d+);"}, "checkpoint_local_path": "/opt/ml/state"},
     ),
     correct("workers_and_a_queue.py", "loader processes, files in turn", at("step=45"), sudden("step=45")),
+    correct("heartbeat_and_events.py", "other files in the same folder", at("step=45"), sudden("step=45", "step=50")),
+    correct("link_to_the_newest.py", "a link to the newest", at("step=45"), sudden("step=45", "save", "step=70")),
+    correct("best_and_last.py", "best and last, large", sudden("step=60"), at("step=60"), tolerated=COSTLY),
     correct("quick_and_exact.py", "a second's work, to the bit", at("step=30"), settings=BASELINE),
     correct("two_slots.py", "two slots in turn, checksums", at("step=55"), sudden("step=55", "step=62")),
 )
