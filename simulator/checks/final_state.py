@@ -57,24 +57,23 @@ def _compared(
 
 
 def result_differs(evidence: Evidence) -> bool | None:
-    """Whether what was trained is something else than the uninterrupted runs', which agree: the model or the last
-    checkpoint. None when that cannot be told: they leave nothing, or do not agree, or the model is too small to be one
-    (scripts under test often write a line of text), and the checkpoints do not tell either."""
-    model = _differs(_models(evidence), [_models(baseline) for baseline in evidence.baselines])
-    first, *others = [last_checkpoint(baseline) for baseline in evidence.baselines]
-    mine = {name: state for name, state in last_checkpoint(evidence).items() if name in first}
-    checkpoint = _differs(mine, [first, *others])
-    if model or checkpoint:
-        return True
-    substance = sum(state.bytes for state in _models(evidence).values()) >= _SUBSTANCE_BYTES
-    return False if checkpoint is False or (model is False and substance) else None
+    """Whether what was trained is something else than the uninterrupted runs', which agree. The model tells, or where
+    it is too small to be one (scripts under test often write a line of text) the last checkpoint. None when neither
+    can: they are not there, could not be read, or do not agree."""
+    models = [_models(run) for run in (evidence, *evidence.baselines)]
+    model = _differs(*models)
+    if model or (model is False and sum(state.bytes for state in models[0].values()) >= _SUBSTANCE_BYTES):
+        return model
+    mine, first, *others = [last_checkpoint(run) for run in (evidence, *evidence.baselines)]
+    return _differs({name: state for name, state in mine.items() if name in first}, first, *others)
 
 
-def _differs(mine: States, baselines: Sequence[States]) -> bool | None:
-    first, *others = baselines
+def _differs(mine: States, first: States, *others: States) -> bool | None:
+    """None where they cannot be compared: a file that only one has, or that could not be read, is no difference."""
     if not first or not others or any(_unlike(other, first) for other in others):
         return None
-    return _unlike(mine, first) is not None
+    unlike = _unlike(mine, first)
+    return isinstance(unlike, StateDifference) if not isinstance(unlike, str) else None
 
 
 def _models(evidence: Evidence) -> States:
@@ -106,12 +105,13 @@ def _unlike(mine: States, other: States) -> StateDifference | str | None:
 
 
 def _described(states: States) -> str:
-    """`model.keras: 30 tensors`, or for several files their number."""
+    """`model.keras: 30 parts, keras`, or for several files their number."""
     if len(states) > 2:
         return f"{len(states)} files, {sum(len(state.tensors) for state in states.values())} parts"
     told = []
     for state in states.values():
+        named = [name for name in state.tensors if name]
+        parts = f"{len(named)} parts, {state.format}" if named else "by its bytes"
         left_out = f", {', '.join(state.left_out)} left out" if state.left_out else ""
-        parts = f"{len(state.tensors)} parts, {state.format}" if state.tensors else state.format
         told.append(f"{state.path}: {parts}{left_out}")
     return "; ".join(told)

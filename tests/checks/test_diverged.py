@@ -201,6 +201,25 @@ def test_an_equal_model_shows_that_only_the_log_differs() -> None:
     assert len(findings(run(off(1.1), model=tensors(weights="x")), alone(model=same), alone(model=same))) == 1
 
 
+def test_a_model_too_small_to_be_one_tells_nothing_and_the_checkpoint_does() -> None:
+    def small(story: Run) -> Run:
+        story.events = [
+            Event(e.at, e.kind, e.attempt, {"files": {"model.json": {"bytes": 13, "digest": "m"}}})
+            if e.kind is Kind.MODEL_FILES
+            else e
+            for e in story.events
+        ]
+        return story
+
+    def severities(held: str) -> list[Severity]:
+        story = small(at_end(run(off(1.1)), tensors(weights=held)))
+        plain = [small(at_end(alone(), tensors(weights="w"))) for _ in range(2)]
+        return [finding.severity for finding in findings(story, *plain)]
+
+    assert severities("x") == [Severity.ERROR]
+    assert severities("w") == []
+
+
 def test_a_timeline_without_states_is_judged_by_its_metrics() -> None:
     assert cause(run(off(1.1)), alone(), alone()) != ""
 

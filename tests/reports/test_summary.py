@@ -101,6 +101,11 @@ def test_a_run_of_an_older_version_is_shown_without_them():
     assert "Signal and grace" not in summary_text(shown)
 
 
+def test_what_was_not_tried_is_said_of_a_run_that_survived():
+    assert "--interrupt save" in summary_text(report())
+    assert "What was not tried" not in summary_text(restarted())
+
+
 def test_the_files_are_named():
     assert "runs/my-job/report.json" in summary_text(report(), Path("runs/my-job"))
 
