@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import multiprocessing
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ class Judged:
             said.append(f"missed warning {_list(missing)}")
         if extra := self.warnings - trainer.warnings - trainer.tolerated - trainer.errors:
             said.append(f"wrongly warned {_list(extra)}")
-        expected = "failed" if trainer.errors or trainer.ends_failed else "survived"
+        expected = "failed" if trainer.errors else "survived"
         if self.verdict != expected:
             said.append(f"verdict {self.verdict} ({self.reason}), not {expected}")
         return "; ".join(said)
@@ -76,7 +77,9 @@ class Score:
 def why_not_here(trainer: Trainer) -> str:
     """Why a trainer cannot run on this machine; empty where it can."""
     missing = [name for name in trainer.needs if importlib.util.find_spec(name) is None]
-    return f"not run: {', '.join(missing)} is not installed" if missing else ""
+    if missing:
+        return f"not run: {', '.join(missing)} is not installed"
+    return "not run: needs root" if trainer.needs_root and os.geteuid() != 0 else ""
 
 
 def judge_run(trainer: Trainer, run: Run, out: Path, runtime: str = "process", **settings: object) -> Judged:

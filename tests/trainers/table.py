@@ -49,9 +49,9 @@ class Run:
 
 @dataclass(frozen=True)
 class Trainer:
-    """One row. `settings` are simulate()'s, for all runs; `needs` are modules that must be there; `weight` tells long
-    ones, which start first; `docker` says that it is run in containers too. `ends_failed`: not interrupted to death,
-    but made to fail by the service's own doings, which no rule has a name for."""
+    """One row. `settings` are simulate()'s, for all runs; `needs` are modules that must be there, `needs_root` that only
+    root can see which process wrote what; `weight` tells long ones, which start first; `docker` says that it is run in
+    containers too."""
 
     script: str
     about: str
@@ -61,9 +61,9 @@ class Trainer:
     tolerated: frozenset[str] = QUIET_WARNINGS
     settings: Mapping[str, Any] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
+    needs_root: bool = False
     weight: int = 0
     docker: bool = False
-    ends_failed: bool = False
 
     @property
     def path(self) -> Path:
@@ -388,7 +388,7 @@ FAULTY = (
     # What it costs
     faulty("never_prunes.py", "nyu-mll/jiant #51", sudden("step=60"), warnings="SPOT010"),
     faulty("saves_more_than_it_trains.py", "CheckFreq (FAST '21)", sudden("step=125"), warnings="SPOT014"),
-    faulty("every_process_saves.py", "NVIDIA/apex #886", sudden("step=45"), errors="SPOT018"),
+    faulty("every_process_saves.py", "NVIDIA/apex #886", sudden("step=45"), errors="SPOT018", needs_root=True),
 )
 
 TRAINERS = FAULTY + CORRECT
