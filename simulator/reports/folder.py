@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,16 +22,19 @@ from simulator.core.timeline import Event, Timeline, from_jsonl
 from simulator.reports.json_report import SCHEMA_VERSION, build_report
 from simulator.reports.record import RunRecord
 from simulator.reports.salvage import record_of
+from simulator.reports.wording import clean
 
 REPORT = "report.json"
 TIMELINE = "timeline.jsonl"
 LOGS = "logs"
 RESERVE = ".reserve"
+RENDERED = ("report.html", "junit.xml", "summary.md", "badge.svg")
 OURS = frozenset(
-    {REPORT, TIMELINE, LOGS, RESERVE, f".{REPORT}.part", f".{TIMELINE}.part", "report.html", "junit.xml"}
-    | {"baseline-1", "baseline-2"}
+    {REPORT, TIMELINE, LOGS, RESERVE, "baseline-1", "baseline-2", *RENDERED}
+    | {f".{name}.part" for name in (REPORT, TIMELINE, *RENDERED)}
 )
 RESERVED_BYTES = 1 << 20
+LOG_TAIL_BYTES = 1 << 16
 
 Warn = Callable[[str], None]
 
@@ -137,12 +140,35 @@ class RunFolder:
 
 
 @dataclass(frozen=True)
+class LogTail:
+    """The last lines of an attempt's log, made harmless; `left_out`: bytes of the file that come before them."""
+
+    lines: Sequence[str]
+    left_out: int
+
+
+@dataclass(frozen=True)
 class FinishedRun:
-    """A run read from its folder."""
+    """A run read from its folder; `baselines` are the timelines of its uninterrupted runs."""
 
     folder: Path
     report: dict[str, Any]
     timeline: Timeline
+    baselines: Sequence[Timeline] = ()
+
+    def log_tail(self, attempt: int, lines: int) -> LogTail | None:
+        """The end of an attempt's log, None where it wrote none."""
+        try:
+            with (self.folder / LOGS / f"attempt-{attempt}.log").open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                start = file.seek(max(0, size - LOG_TAIL_BYTES))
+                tail = file.read(LOG_TAIL_BYTES).split(b"\n")
+        except OSError:
+            return None
+        ended = tail[:-1] if tail[-1] == b"" else tail
+        shown = ended[-lines:]
+        before = start + sum(len(line) + 1 for line in ended[: len(ended) - len(shown)])
+        return LogTail([clean(line) for line in shown], before)
 
 
 def read_run(path: Path) -> FinishedRun:
@@ -163,7 +189,16 @@ def read_run(path: Path) -> FinishedRun:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise _no_run(path, f"its {REPORT if written is not None else TIMELINE} cannot be read: {error}") from error
-    return FinishedRun(path, report, timeline)
+    return FinishedRun(path, report, timeline, [found for number in (1, 2) if (found := _baseline(path, number))])
+
+
+def _baseline(path: Path, number: int) -> Timeline | None:
+    """An uninterrupted run's timeline; None where there is none that can be read, as nothing rests on it alone."""
+    try:
+        with (path / f"baseline-{number}" / TIMELINE).open(encoding="utf-8", errors="replace") as lines:
+            return from_jsonl(lines)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def _checked(report: Any) -> dict[str, Any]:
