@@ -1,12 +1,11 @@
 """report.html: one page without script or network that tells a run to a person, from what is in the run's folder.
 
-Whatever a script printed or named a file is shown as text: the templates escape all of it, and `_harmless` takes out
+Whatever a script printed or named a file is shown as text: the templates escape all of it, and `printable` takes out
 what could play tricks on a reader's screen.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from simulator.core.errors import ExitCode
 from simulator.reports.curves import Curves, curves
 from simulator.reports.custody import custody
-from simulator.reports.folder import FinishedRun
+from simulator.reports.finished import FinishedRun
 from simulator.reports.lanes import Lane, Phase, Sign, lanes, moments
 from simulator.reports.sentences import how_it_goes
 from simulator.reports.summary import (
@@ -28,7 +27,7 @@ from simulator.reports.summary import (
     losses_told,
     money_told,
 )
-from simulator.reports.wording import clean, count, number, seconds, size
+from simulator.reports.wording import clean, count, number, printable, seconds, size
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 LOG_LINES = 200  # of one attempt; of all together not more than
 ALL_LOG_LINES = 3000
 TEMPLATES = Path(__file__).with_name("templates")
-_UNPRINTABLE = {"Cc", "Cf", "Cs", "Co"}
 
 
 @dataclass(frozen=True)
@@ -112,12 +110,9 @@ def environment() -> Environment:
 
 
 def _harmless(value: Any) -> Any:
-    """Text without control characters, directions and halves of characters; line ends stay."""
-    if not isinstance(value, str) or hasattr(value, "__html__"):
-        return "" if value is None else value
-    return "".join(
-        character for character in value if character in "\n\t" or unicodedata.category(character) not in _UNPRINTABLE
-    )
+    if isinstance(value, str) and not hasattr(value, "__html__"):
+        return printable(value)
+    return "" if value is None else value
 
 
 def _lag(value: float) -> str:

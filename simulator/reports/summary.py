@@ -207,7 +207,7 @@ def _files(report: Report, folder: Path | None) -> Iterable[Text]:
         yield Text(f"{name}/report.json, timeline.jsonl, logs/ ({count(len(report['attempts']), 'attempt')})")
         yield Text(f"spot-simulator report {name} shows this again")
         if (folder / "report.html").exists():
-            yield Text(f"{name}/report.html has the pictures", no_wrap=True, overflow="ignore")
+            yield Text(f"all of it with pictures: {name}/report.html", no_wrap=True, overflow="ignore")
 
 
 def _section(title: str, items: Sequence[RenderableType]) -> list[RenderableType]:
