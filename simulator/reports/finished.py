@@ -1,4 +1,4 @@
-"""A run read from its folder again: report, timelines and logs, also where the simulator was killed before its report."""
+"""A run read from its folder again, also where the simulator was killed before it wrote the report."""
 
 from __future__ import annotations
 

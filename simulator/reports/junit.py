@@ -1,4 +1,4 @@
-"""junit.xml: what CI servers read. A suite an attempt, a case a rule; and a suite of the run with the verdict itself."""
+"""junit.xml: what CI servers read. A suite an attempt, a case a rule; and a suite with the verdict itself."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _rule_cases(report: Report, attempt: int) -> list[ElementTree.Element]:
         rules = sorted({(rule.id, rule.name) for rule in RULES.values()} | set(found))
     cases = []
     for rule in rules:
-        case = _case(f"attempt {attempt}" if attempt else "run", " ".join(rule))
+        case = _case(f"attempt-{attempt}" if attempt else "run", " ".join(rule))
         _judge(case, found.get(rule, []), broken.get(rule), bool(report["partial"]))
         cases.append(case)
     return cases

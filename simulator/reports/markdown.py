@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from simulator.reports.summary import CUT_SHORT, TIERS, VERDICTS, as_sentence, losses_told, money_told
+from simulator.reports.summary import CUT_SHORT, TIERS, VERDICTS, as_sentence, evidence_told, losses_told, money_told
 from simulator.reports.wording import clean, count, number, printable, seconds
 
 FINDINGS = 50  # that are written out, as GitHub cuts a summary of more than a megabyte; report.json has all
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#|~&!$:@-])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&$@]|:(?=[\w/])|^[-+])")
+_NUMBERED = re.compile(r"^(\d+)([.)])")
 
 Report = Mapping[str, Any]
 
@@ -44,7 +45,8 @@ def markdown(report: Report) -> str:
 
 def plain(text: object) -> str:
     """Text of one line, with nothing in it that Markdown or HTML would take for its own."""
-    return _SPECIAL.sub(r"\\\1", " ".join(clean(str(text)).split()))
+    escaped = _SPECIAL.sub(r"\\\1", " ".join(clean(str(text)).split()))
+    return _NUMBERED.sub(r"\1\\\2", escaped)
 
 
 def _finding(finding: Mapping[str, Any]) -> list[str]:
@@ -52,7 +54,9 @@ def _finding(finding: Mapping[str, Any]) -> list[str]:
     title = f"### {plain(finding['rule'])} {plain(finding['name'])} ({plain(finding['severity'])}{where})"
     fix = printable(str(finding["fix"]))
     fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", fix)), default=0))
-    return [title, "", plain(as_sentence(finding["message"])), "", "How to mend it:", "", fence, fix, fence, ""]
+    seen = evidence_told(finding["evidence"])
+    told = [plain(as_sentence(finding["message"])), "", *([f"Seen: {plain(seen)}", ""] if seen else [])]
+    return [title, "", *told, "How to mend it:", "", fence, fix, fence, ""]
 
 
 def _attempts(report: Report) -> list[str]:

@@ -1,6 +1,7 @@
 """The reports that are made from a finished run's folder, each a file in it.
 
-A renderer takes the run and returns the file's text. One that fails is a warning: a bug in a picture changes no verdict.
+A renderer takes the run and returns the file's text. One that fails is a warning: a bug in a picture changes no
+verdict.
 """
 
 from __future__ import annotations
