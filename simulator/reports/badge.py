@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from simulator.reports.templating import environment
+
 LABEL = "spot interruption"
 _COLOURS = {"survived": "#1c7c43", "failed": "#b3261e", "error": "#8a5a00"}
 _LETTER, _PADDING = 6.6, 8  # pixels; textLength makes every font keep to them
@@ -13,12 +15,9 @@ _LETTER, _PADDING = 6.6, 8  # pixels; textLength makes every font keep to them
 def badge(report: Mapping[str, Any]) -> str:
     """The badge of a run; one that was cut short proved nothing, and so its badge says."""
     answer = "error" if report["partial"] else str(report["verdict"])
-    words = {"survived": f"survived, tier {report['tier']}", "failed": "does not survive", "error": "not proved"}[
-        answer
-    ]
+    survived = f"survived, tier {report['tier']}"
+    words = {"survived": survived, "failed": "does not survive", "error": "not proved"}[answer]
     left, right = (len(text) * _LETTER + 2 * _PADDING for text in (LABEL, words))
-    from simulator.reports.html_report import environment
-
     return (
         environment()
         .get_template("badge.svg.j2")

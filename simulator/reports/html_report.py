@@ -1,15 +1,13 @@
 """report.html: one page without script or network that tells a run to a person, from what is in the run's folder.
 
-Whatever a script printed or named a file is shown as text: the templates escape all of it, and `printable` takes out
-what could play tricks on a reader's screen.
+Whatever a script printed or named a file is shown as text: see templating.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from simulator.core.errors import ExitCode
 from simulator.reports.curves import Curves, curves
@@ -27,14 +25,11 @@ from simulator.reports.summary import (
     losses_told,
     money_told,
 )
-from simulator.reports.wording import clean, count, number, printable, seconds, size
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
+from simulator.reports.templating import environment
+from simulator.reports.wording import clean, count, number, seconds, size
 
 LOG_LINES = 200  # of one attempt; of all together not more than
 ALL_LOG_LINES = 3000
-TEMPLATES = Path(__file__).with_name("templates")
 
 
 @dataclass(frozen=True)
@@ -53,13 +48,12 @@ def html_report(run: FinishedRun) -> str:
     told, left_out = moments(run.timeline)
     attempts = report["attempts"]
     lines = max(20, min(LOG_LINES, ALL_LOG_LINES // max(1, len(attempts))))
-    words = CUT_SHORT[0] if report["partial"] else VERDICTS[report["verdict"]][0]
     return (
-        environment()
+        environment(_FILTERS)
         .get_template("report.html.j2")
         .render(
             report=report,
-            words=words,
+            words=words_of(report),
             mood="error" if report["partial"] else report["verdict"],
             exit_meaning=EXIT_CODES[ExitCode(report["exit_code"])],
             tier_meaning=TIERS.get(report["tier"]),
@@ -82,41 +76,17 @@ def html_report(run: FinishedRun) -> str:
     )
 
 
-def environment() -> Environment:
-    """Jinja's environment of all templates: it escapes everything, and fails on a name that is not there."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    made = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_harmless,
-    )
-    made.filters |= {
-        "seconds": seconds,
-        "size": size,
-        "number": number,
-        "count": count,
-        "sentence": as_sentence,
-        "evidence": evidence_told,
-        "tree": _tree,
-        "lag": _lag,
-        "utc": lambda at: str(at).replace("T", " ").split(".")[0].rstrip("Z") + " UTC",
-        "broken": lambda check: f"{check['rule']} {check['name']}: {check['error']}",
-    }
-    return made
-
-
-def _harmless(value: Any) -> Any:
-    if isinstance(value, str) and not hasattr(value, "__html__"):
-        return printable(value)
-    return "" if value is None else value
-
-
 def _lag(value: float) -> str:
     return f"{value * 1000:.0f} ms" if value < 1 else seconds(value)
+
+
+def words_of(report: Mapping[str, Any]) -> str:
+    """The verdict in words."""
+    return CUT_SHORT[0] if report["partial"] else VERDICTS[report["verdict"]][0]
+
+
+def _utc(at: object) -> str:
+    return str(at).replace("T", " ").split(".")[0].rstrip("Z") + " UTC"
 
 
 def _profile(report: Mapping[str, Any]) -> str:
@@ -216,3 +186,17 @@ def _tree(hops: Sequence[Mapping[str, Any]]) -> list[tuple[int, Mapping[str, Any
         placed.append((depth, hop))
         waiting += [(depth + 1, child) for child in reversed(children.get(hop.get("pid"), []))]
     return placed + [(0, hop) for hop in hops if id(hop) not in seen]
+
+
+_FILTERS: Mapping[str, Callable[..., Any]] = {
+    "seconds": seconds,
+    "size": size,
+    "number": number,
+    "count": count,
+    "sentence": as_sentence,
+    "evidence": evidence_told,
+    "tree": _tree,
+    "lag": _lag,
+    "utc": _utc,
+    "broken": lambda check: f"{check['rule']} {check['name']}: {check['error']}",
+}
