@@ -1,0 +1,172 @@
+"""report.html as text: what it tells, in which order, and that it is one harmless file."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from simulator.reports.finished import read_run
+from simulator.reports.html_report import html_report
+from tests.reports import runs
+
+VOID = {"meta", "link", "br", "img", "hr", "input"}
+SECTIONS = [
+    "verdict-title",
+    "timeline",
+    "metrics",
+    "grace",
+    "signals",
+    "findings",
+    "checkpoints",
+    "losses",
+    "proof",
+    "assumptions",
+    "logs",
+]
+
+
+class Page(HTMLParser):
+    """Checks that elements are nested as they should be, and gathers what tests ask for."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def ids(self) -> list[str]:
+        return [attrs["id"] for _, attrs in self.tags if attrs.get("id")]
+
+
+def page(folder: Path) -> Page:
+    return Page(html_report(read_run(folder)))
+
+
+@pytest.mark.parametrize("kind", runs.KINDS)
+def test_a_page_is_whole_and_asks_for_nothing(tmp_path, kind):
+    folder = runs.KINDS[kind](tmp_path / "run")
+    found = page(folder)
+    assert [tag for tag, _ in found.tags if tag in ("script", "img", "iframe", "object", "embed", "form")] == []
+    assert all(not name.startswith("on") for _, attrs in found.tags for name in attrs)
+    links = [attrs[name] for _, attrs in found.tags for name in ("href", "src") if name in attrs]
+    assert all(link.startswith("#") or link == "data:," for link in links)
+    assert set(re.findall(r"url\((.)", html_report(read_run(folder)))) <= {"#"}
+    ids = found.ids()
+    assert len(ids) == len(set(ids))
+    assert {link[1:] for link in links if link.startswith("#")} <= set(ids)
+
+
+@pytest.mark.parametrize("kind", runs.KINDS)
+def test_the_verdict_comes_first_and_the_rest_in_its_order(tmp_path, kind):
+    ids = page(runs.KINDS[kind](tmp_path / "run")).ids()
+    assert [name for name in ids if name in SECTIONS] == SECTIONS
+
+
+def test_a_run_that_survived_tells_its_proof_and_what_was_not_tried(tmp_path):
+    text = page(runs.survived(tmp_path / "run")).text
+    for told in (
+        "Survived",
+        "attempt 2 went on at step 41",
+        "An interruption while a checkpoint was being written",
+        "At 50 MB/s this fits checkpoints up to 305 MB",
+        "10 s from the notice",
+        "pid 7",
+        "and went no further",
+        "exec sh sm_train.sh",
+        "uninterrupted run 2",
+        "4 files, 4.8 kB, in S3 at its end",
+    ):
+        assert told.lower() in text.lower()
+
+
+def test_a_run_that_did_not_survive_tells_its_findings_with_their_fixes(tmp_path):
+    folder = runs.failed(tmp_path / "run")
+    text, finding = page(folder).text, read_run(folder).report["findings"][0]
+    assert "Does not survive" in text
+    assert " ".join(finding["message"].split()) in text
+    assert " ".join(finding["fix"].split()) in text
+
+
+def test_a_run_that_was_cut_says_so_first(tmp_path):
+    text = page(runs.cut_short(tmp_path / "run")).text
+    assert text.index("Cut short") < text.index("Interrupted by the user") < text.index("Timeline")
+
+
+def test_what_scripts_print_and_name_is_text_and_nothing_else(tmp_path):
+    folder = runs.hostile(tmp_path / "run")
+    html = html_report(read_run(folder))
+    assert "<script" not in html
+    assert "&lt;script&gt;alert(1)" in html
+    assert "<img" not in html
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f\u202e\ud800]", html)
+    html.encode("utf-8")
+
+
+def test_a_picture_keeps_dollars_and_underscores_of_names(tmp_path):
+    html = html_report(read_run(runs.hostile(tmp_path / "run")))
+    assert re.search(r"<text[^>]*>loss &lt;/script&gt;.*\$x_\{1\}\$", html)
+
+
+@pytest.mark.parametrize("kind", ["survived", "huge"])
+def test_every_picture_has_words_and_a_table_beside_it(tmp_path, kind):
+    html = html_report(read_run(runs.KINDS[kind](tmp_path / "run")))
+    pictures = re.findall(r'<div role="img" aria-label="([^"]+)"', html)
+    assert len(pictures) == html.count("<figure>") > 1
+    assert all(len(label) > 40 for label in pictures)
+    for figure in html.split("<figure>")[1:]:
+        assert "<table" in figure.split("<section")[0]
+
+
+def test_a_huge_run_makes_a_page_of_moderate_size_that_says_what_it_left_out(tmp_path):
+    folder = runs.huge(tmp_path / "run")
+    html = html_report(read_run(folder))
+    assert len(html) < 3_000_000
+    text = Page(html).text
+    assert "left out here; timeline.jsonl has all of it" in text
+    assert "Attempt 1, the last 60 lines" in text
+    assert "Attempt 50 printed nothing" in text
+
+
+def test_colours_in_pictures_are_the_stylesheets(tmp_path):
+    html = html_report(read_run(runs.survived(tmp_path / "run")))
+    pictures = "".join(re.findall(r"<svg.*?</svg>", html, re.DOTALL))
+    assert set(re.findall(r"#[0-9a-f]{6}", pictures)) == set()
+    styles = re.findall(r"--([a-z0-9-]+):", html)
+    assert set(re.findall(r"var\(--([a-z0-9-]+)\)", html)) <= set(styles)
+
+
+def test_an_old_report_without_the_newer_fields_is_shown(tmp_path):
+    def older(report):
+        for attempt in report["attempts"]:
+            attempt.pop("grace_budget", None)
+            attempt.pop("signal_path", None)
+        report.pop("not_tried", None)
+
+    text = page(runs.made(tmp_path / "run", change=older)).text
+    assert "No save within a grace period was measured." in text
+    assert "SIGTERM's way through the processes was not followed in this run." in text
