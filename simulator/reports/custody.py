@@ -8,7 +8,7 @@ from typing import Any
 
 from simulator.core.timeline import Event, Kind, Timeline
 
-FILES = 200  # rows of one attempt; what is left out is counted
+FILES, FILES_OF_ALL = 200, 600  # rows of one attempt and about so many of all; what is left out is counted
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,11 @@ def custody(timeline: Timeline) -> list[Custody]:
         if event.attempt in events:
             events[event.attempt].append(event)
     restored = {number: _manifest(events[number], "restored") for number in attempts}
-    return [_custody(number, events[number], restored.get(number + 1)) for number in attempts]
+    most = max(8, min(FILES, FILES_OF_ALL // max(1, len(attempts))))
+    return [_custody(number, events[number], restored.get(number + 1), most) for number in attempts]
 
 
-def _custody(number: int, events: Sequence[Event], back: Mapping[str, Any] | None) -> Custody:
+def _custody(number: int, events: Sequence[Event], back: Mapping[str, Any] | None, most: int) -> Custody:
     files: dict[str, _File] = {}
     for event in events:
         _take_in(files, event)
@@ -82,8 +83,8 @@ def _custody(number: int, events: Sequence[Event], back: Mapping[str, Any] | Non
     held = kept.values() if kept is not None else []
     return Custody(
         number,
-        rows[:FILES],
-        max(0, len(rows) - FILES),
+        rows[:most],
+        max(0, len(rows) - most),
         passing,
         len(held),
         sum(int((facts or {}).get("bytes", 0)) for facts in held),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import logging
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -108,6 +109,7 @@ def draw_timeline(lanes: Sequence[Lane], width: Width, name: str) -> str:
             (_detailed_lane if detailed else _slim_lane)(pen, lane, row * height_of_lane)
         for row, (earlier, later) in enumerate(pairwise(lanes)):
             pen.waiting(earlier.end, later.start, row * height_of_lane + (44 if detailed else 13))
+        pen.finish()
         return _svg(figure, name)
 
 
@@ -154,6 +156,7 @@ def draw_grace(
         for text, at in marks:
             axes.axvline(at, color=_ink("bad"), lw=1, ls=(0, (4, 2)), zorder=0)
             pen.text(at, -10, text, "bad")
+        pen.finish()
         return _svg(figure, name)
 
 
@@ -175,6 +178,10 @@ class _Pen:
         self._end = end or 1.0
         self._pixel = self._end / (width.pixels - margins.left - margins.right)  # in seconds
         axes.set_xlim(0, self._end)
+        self._bars: dict[str | None, list[list[tuple[float, float]]]] = defaultdict(list)
+        self._dots: dict[tuple[str, float, str, str], list[tuple[float, float]]] = defaultdict(list)
+        self._ticks: list[tuple[float, float, float]] = []
+        self._transfers: list[tuple[float, float, float]] = []
 
     def time_axis(self) -> None:
         """Seconds along the bottom, at round distances."""
@@ -189,16 +196,13 @@ class _Pen:
 
     def bar(self, start: float, end: float, y: float, height: float, ink: str | None) -> None:
         """A span, never thinner than a pixel; without an ink only its outline."""
-        outline = {"facecolor": "none", "edgecolor": _ink("soft"), "lw": 1, "ls": (0, (3, 2))}
-        style = {"facecolor": _ink(ink), "lw": 0} if ink else outline
-        self._axes.broken_barh([(start, max(end - start, self._pixel))], (y, height), zorder=2, **style)
+        end = max(end, start + self._pixel)
+        self._bars[ink].append([(start, y), (end, y), (end, y + height), (start, y + height)])
 
     def sign(self, mark: Mark, y: float, size: float) -> None:
         """A signal's or an end's own shape."""
-        inks = {"mfc": _ink(SIGN_INKS[mark.sign]), "mec": _ink("paper")}
-        self._axes.plot(
-            [mark.at], [y], marker=_MARKERS[mark.sign], ms=size, mew=1.2, ls="none", zorder=4, clip_on=False, **inks
-        )
+        style = (_MARKERS[mark.sign], size, SIGN_INKS[mark.sign], "paper")
+        self._dots[style].append((mark.at, y))
 
     def extent(self, at: float, text: str) -> tuple[float, float]:
         """From where to where a text would reach, in seconds; it begins at its place unless that leaves the picture."""
@@ -227,19 +231,35 @@ class _Pen:
 
     def ticks(self, ats: Iterable[float], top: float, bottom: float) -> None:
         """Short upright lines, as many as can be told apart."""
-        kept = [start for start, _ in _apart([(at, at) for at in ats], 3 * self._pixel)]
-        self._axes.vlines(kept, top, bottom, colors=_ink("ink"), lw=1.4, zorder=2, clip_on=False)
+        self._ticks += [(at, top, bottom) for at, _ in _apart([(at, at) for at in ats], 3 * self._pixel)]
 
     def transfers(self, spans: Iterable[tuple[float, float]], y: float) -> None:
         """Lines from the beginning of an upload to its end."""
-        for start, end in _apart(spans, 3 * self._pixel):
-            self._axes.plot([start, end], [y, y], color=_ink("good"), lw=2.5, solid_capstyle="butt", zorder=2)
+        self._transfers += [(y, start, end) for start, end in _apart(spans, 3 * self._pixel)]
 
     def dots(self, ats: Iterable[float], y: float, marker: str, ink: str) -> None:
         """Dots, as many as can be told apart."""
-        kept = [start for start, _ in _apart([(at, at) for at in ats], 4 * self._pixel)]
-        style = {"marker": marker, "ms": 5, "mfc": _ink(ink), "mec": "none", "ls": "none"}
-        self._axes.plot(kept, [y] * len(kept), zorder=3, clip_on=False, **style)
+        kept = _apart([(at, at) for at in ats], 4 * self._pixel)
+        self._dots[marker, 5, ink, ""] += [(at, y) for at, _ in kept]
+
+    def finish(self) -> None:
+        """Draw what was gathered: one artist a kind, since fifty attempts have thousands of marks."""
+        from matplotlib.collections import PolyCollection
+
+        for ink, shapes in self._bars.items():
+            outline = {"facecolors": "none", "edgecolors": _ink("soft"), "linewidths": 1, "linestyles": (0, (3, 2))}
+            style: dict[str, Any] = {"facecolors": _ink(ink), "linewidths": 0} if ink else outline
+            self._axes.add_collection(PolyCollection(shapes, zorder=2, **style), autolim=False)
+        if self._ticks:
+            xs, tops, bottoms = zip(*self._ticks, strict=True)
+            self._axes.vlines(xs, tops, bottoms, colors=_ink("ink"), lw=1.4, zorder=2, clip_on=False)
+        if self._transfers:
+            ys, starts, ends = zip(*self._transfers, strict=True)
+            self._axes.hlines(ys, starts, ends, colors=_ink("good"), lw=2.5, zorder=2)
+        for (marker, size, ink, edge), places in self._dots.items():
+            xs, ys = zip(*places, strict=True) if places else ((), ())
+            inks = {"mfc": _ink(ink), "mec": _ink(edge or ink), "mew": 1.2 if edge else 0}
+            self._axes.plot(xs, ys, marker=marker, ms=size, ls="none", zorder=4, clip_on=False, **inks)
 
 
 def _detailed_lane(pen: _Pen, lane: Lane, y: float) -> None:
@@ -310,12 +330,15 @@ def _scale(axes: Any, curves: Sequence[Curve]) -> None:
 def _restarts(axes: Any, curves: Curves, width: Width, labelled: bool) -> None:
     """A line where an attempt went on, with its name where there is room, and a field over what was done twice."""
     left, right = axes.get_xlim()
+    low, high = axes.get_ylim()
     pixel = (right - left) / (width.pixels - 70)
     free_from = left
+    upright = axes.get_xaxis_transform()  # y from the bottom, 0, to the top, 1
+    redone = [(r.at, r.reached - r.at) for r in curves.restarts if r.reached is not None and r.reached > r.at]
+    axes.broken_barh(redone, (0, 1), facecolor=_ink("redone"), lw=0, zorder=0, transform=upright)
+    at = [restart.at for restart in curves.restarts]
+    axes.vlines(at, 0, 1, colors=_ink("bad"), lw=1.2, ls=(0, (4, 2)), zorder=2, transform=upright)
     for restart in curves.restarts:
-        if restart.reached is not None and restart.reached > restart.at:
-            axes.axvspan(restart.at, restart.reached, color=_ink("redone"), lw=0, zorder=0)
-        axes.axvline(restart.at, color=_ink("bad"), lw=1.2, ls=(0, (4, 2)), zorder=2)
         text = f"attempt {restart.attempt} goes on" if len(curves.restarts) < 6 else str(restart.attempt)
         wide = len(text) * width.text * _CHARACTER * pixel
         start = min(restart.at, right - wide)
@@ -333,6 +356,7 @@ def _restarts(axes: Any, curves: Curves, width: Width, labelled: bool) -> None:
                 color=_ink("bad"),
             )
     axes.set_xlim(left, right)
+    axes.set_ylim(low, high)
 
 
 def _steps() -> Iterator[float]:

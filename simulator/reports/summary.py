@@ -51,6 +51,8 @@ def print_summary(report: Report, folder: Path | None = None, stream: TextIO | N
     console = Console(file=out, highlight=False, markup=False, emoji=False)
     if console.is_terminal:
         console.print(summary(report, folder))
+        for line in _pictures(folder):
+            console.print(line, soft_wrap=True)
     else:
         out.write(summary_text(report, folder))
         out.flush()
@@ -59,7 +61,10 @@ def print_summary(report: Report, folder: Path | None = None, stream: TextIO | N
 def summary_text(report: Report, folder: Path | None = None, width: int = _WIDTH) -> str:
     """The summary as plain text."""
     stream = io.StringIO()
-    Console(file=stream, width=width, color_system=None, force_terminal=False).print(summary(report, folder))
+    console = Console(file=stream, width=width, color_system=None, force_terminal=False)
+    console.print(summary(report, folder))
+    for line in _pictures(folder):
+        console.print(line, soft_wrap=True)
     return "".join(line.rstrip() + "\n" for line in stream.getvalue().splitlines())
 
 
@@ -206,8 +211,12 @@ def _files(report: Report, folder: Path | None) -> Iterable[Text]:
         name = clean(str(folder))
         yield Text(f"{name}/report.json, timeline.jsonl, logs/ ({count(len(report['attempts']), 'attempt')})")
         yield Text(f"spot-simulator report {name} shows this again")
-        if (folder / "report.html").exists():
-            yield Text(f"all of it with pictures: {name}/report.html", no_wrap=True, overflow="ignore")
+
+
+def _pictures(folder: Path | None) -> Iterable[Text]:
+    """The last line: a path is never broken, so that it can be clicked or copied."""
+    if folder is not None and (folder / "report.html").exists():
+        yield Text(f"\nAll of it with pictures: {clean(str(folder))}/report.html")
 
 
 def _section(title: str, items: Sequence[RenderableType]) -> list[RenderableType]:

@@ -175,9 +175,20 @@ def hostile(path: Path) -> Path:
     return made(path, events, logs={1: bytes(range(256)) * 9, 2: HOSTILE.encode("utf-8", "replace")}, change=change)
 
 
-def huge(path: Path) -> Path:
-    """Fifty attempts, ten thousand readings of loss, a thousand checkpoint files, a log of a megabyte."""
-    return made(path, _huge(50), logs={1: b"step=1 loss=0.5 and more to say\n" * 40_000}, plan=_plan(49))
+def many_attempts(path: Path) -> Path:
+    """Fifty attempts."""
+    return made(path, _long(50, steps=20, save_every=10), plan=_plan(49), logs={1: b"a line\n" * 900})
+
+
+def many_readings(path: Path) -> Path:
+    """Ten thousand readings of the loss, and a log of a megabyte."""
+    log = b"step=1 loss=0.5 and more to say\n" * 40_000
+    return made(path, _long(2, steps=5000, save_every=500), plan=_plan(1), logs={1: log})
+
+
+def many_files(path: Path) -> Path:
+    """A thousand checkpoint files."""
+    return made(path, _long(2, steps=500, save_every=1), plan=_plan(1))
 
 
 KINDS: Mapping[str, Callable[[Path], Path]] = {
@@ -192,7 +203,9 @@ KINDS: Mapping[str, Callable[[Path], Path]] = {
         salvaged,
         without_metrics,
         hostile,
-        huge,
+        many_attempts,
+        many_readings,
+        many_files,
     )
 }
 
@@ -228,7 +241,8 @@ def _plan(interruptions: int) -> Plan:
     return Plan(tuple(parse_when(f"step={200 * n}") for n in range(1, interruptions + 1)), PROFILE)
 
 
-def _huge(attempts: int) -> Iterator[Event]:
+def _long(attempts: int, steps: int, save_every: int) -> Iterator[Event]:
+    """As many attempts, each taken away after its steps but the last; each goes on where the one before stopped."""
     texts = [trigger.text for trigger in _plan(attempts - 1).interruptions]
     head = next(story())
     yield Event(0, head.kind, 0, {**head.data, "interruptions": texts, "profile": asdict(PROFILE)})
@@ -241,12 +255,12 @@ def _huge(attempts: int) -> Iterator[Event]:
         yield Event(at + 1, Kind.MANIFEST, number, {"when": "restored", "files": dict(files)})
         yield Event(at + 1, Kind.SECONDARY_STATUS, number, {"status": "Training", "message": ""})
         yield Event(at + 1, Kind.PROCESS_STARTED, number, {"identity": "pid 7"})
-        for step in range(200):
-            now, value = at + 1 + step * 0.1, (number - 1) * 200 + step
+        for step in range(steps):
+            now, value = at + 1 + step * 20 / steps, (number - 1) * steps + step
             line = f"step={value} loss={1 / (value + 1)}"
             yield Event(now, Kind.METRIC, number, {"name": "step", "value": float(value), "line": line})
             yield Event(now, Kind.METRIC, number, {"name": "loss", "value": 1 / (value + 1), "line": line})
-            if step % 10 == 0:
+            if step % save_every == 0:
                 path = f"checkpoints/deep/folder/with/a/long/name/checkpoint-{value:08}.safetensors"
                 files[path] = {"bytes": 1_000_000, "digest": f"d{value}"}
                 for kind in (Kind.FILE_CHANGED, Kind.FILE_SETTLED, Kind.UPLOAD_STARTED):

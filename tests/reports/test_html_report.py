@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -63,32 +65,37 @@ class Page(HTMLParser):
         return [attrs["id"] for _, attrs in self.tags if attrs.get("id")]
 
 
-def page(folder: Path) -> Page:
-    return Page(html_report(read_run(folder)))
+@cache
+def html_of(kind: str) -> str:
+    with TemporaryDirectory() as folder:
+        return html_report(read_run(runs.KINDS[kind](Path(folder) / "run")))
+
+
+def page(kind: str) -> Page:
+    return Page(html_of(kind))
 
 
 @pytest.mark.parametrize("kind", runs.KINDS)
-def test_a_page_is_whole_and_asks_for_nothing(tmp_path, kind):
-    folder = runs.KINDS[kind](tmp_path / "run")
-    found = page(folder)
+def test_a_page_is_whole_and_asks_for_nothing(kind):
+    found = page(kind)
     assert [tag for tag, _ in found.tags if tag in ("script", "img", "iframe", "object", "embed", "form")] == []
     assert all(not name.startswith("on") for _, attrs in found.tags for name in attrs)
     links = [attrs[name] for _, attrs in found.tags for name in ("href", "src") if name in attrs]
     assert all(link.startswith("#") or link == "data:," for link in links)
-    assert set(re.findall(r"url\((.)", html_report(read_run(folder)))) <= {"#"}
+    assert set(re.findall(r"url\((.)", html_of(kind))) <= {"#"}
     ids = found.ids()
     assert len(ids) == len(set(ids))
     assert {link[1:] for link in links if link.startswith("#")} <= set(ids)
 
 
 @pytest.mark.parametrize("kind", runs.KINDS)
-def test_the_verdict_comes_first_and_the_rest_in_its_order(tmp_path, kind):
-    ids = page(runs.KINDS[kind](tmp_path / "run")).ids()
+def test_the_verdict_comes_first_and_the_rest_in_its_order(kind):
+    ids = page(kind).ids()
     assert [name for name in ids if name in SECTIONS] == SECTIONS
 
 
-def test_a_run_that_survived_tells_its_proof_and_what_was_not_tried(tmp_path):
-    text = page(runs.survived(tmp_path / "run")).text
+def test_a_run_that_survived_tells_its_proof_and_what_was_not_tried():
+    text = page("survived").text
     for told in (
         "Survived",
         "attempt 2 went on at step 41",
@@ -105,21 +112,19 @@ def test_a_run_that_survived_tells_its_proof_and_what_was_not_tried(tmp_path):
 
 
 def test_a_run_that_did_not_survive_tells_its_findings_with_their_fixes(tmp_path):
-    folder = runs.failed(tmp_path / "run")
-    text, finding = page(folder).text, read_run(folder).report["findings"][0]
+    text, finding = page("failed").text, read_run(runs.failed(tmp_path / "run")).report["findings"][0]
     assert "Does not survive" in text
     assert " ".join(finding["message"].split()) in text
     assert " ".join(finding["fix"].split()) in text
 
 
-def test_a_run_that_was_cut_says_so_first(tmp_path):
-    text = page(runs.cut_short(tmp_path / "run")).text
+def test_a_run_that_was_cut_says_so_first():
+    text = page("cut_short").text
     assert text.index("Cut short") < text.index("Interrupted by the user") < text.index("Timeline")
 
 
-def test_what_scripts_print_and_name_is_text_and_nothing_else(tmp_path):
-    folder = runs.hostile(tmp_path / "run")
-    html = html_report(read_run(folder))
+def test_what_scripts_print_and_name_is_text_and_nothing_else():
+    html = html_of("hostile")
     assert "<script" not in html
     assert "&lt;script&gt;alert(1)" in html
     assert "<img" not in html
@@ -127,14 +132,14 @@ def test_what_scripts_print_and_name_is_text_and_nothing_else(tmp_path):
     html.encode("utf-8")
 
 
-def test_a_picture_keeps_dollars_and_underscores_of_names(tmp_path):
-    html = html_report(read_run(runs.hostile(tmp_path / "run")))
+def test_a_picture_keeps_dollars_and_underscores_of_names():
+    html = html_of("hostile")
     assert re.search(r"<text[^>]*>loss &lt;/script&gt;.*\$x_\{1\}\$", html)
 
 
-@pytest.mark.parametrize("kind", ["survived", "huge"])
-def test_every_picture_has_words_and_a_table_beside_it(tmp_path, kind):
-    html = html_report(read_run(runs.KINDS[kind](tmp_path / "run")))
+@pytest.mark.parametrize("kind", ["survived", "many_attempts"])
+def test_every_picture_has_words_and_a_table_beside_it(kind):
+    html = html_of(kind)
     pictures = re.findall(r'<div role="img" aria-label="([^"]+)"', html)
     assert len(pictures) == html.count("<figure>") > 1
     assert all(len(label) > 40 for label in pictures)
@@ -142,18 +147,24 @@ def test_every_picture_has_words_and_a_table_beside_it(tmp_path, kind):
         assert "<table" in figure.split("<section")[0]
 
 
-def test_a_huge_run_makes_a_page_of_moderate_size_that_says_what_it_left_out(tmp_path):
-    folder = runs.huge(tmp_path / "run")
-    html = html_report(read_run(folder))
-    assert len(html) < 3_000_000
-    text = Page(html).text
-    assert "left out here; timeline.jsonl has all of it" in text
-    assert "Attempt 1, the last 60 lines" in text
-    assert "Attempt 50 printed nothing" in text
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("many_attempts", "Attempt 1, the last 60 lines"),
+        ("many_attempts", "left out here; timeline.jsonl has all of it"),
+        ("many_attempts", "Attempt 50 printed nothing"),
+        ("many_readings", "before it are in logs/attempt-1.log"),
+        ("many_files", "300 files more: see timeline.jsonl"),
+    ],
+)
+def test_a_long_run_makes_a_page_of_moderate_size_that_says_what_it_left_out(kind, told):
+    html = html_of(kind)
+    assert len(html) < 1_000_000
+    assert told in Page(html).text
 
 
-def test_colours_in_pictures_are_the_stylesheets(tmp_path):
-    html = html_report(read_run(runs.survived(tmp_path / "run")))
+def test_colours_in_pictures_are_the_stylesheets():
+    html = html_of("survived")
     pictures = "".join(re.findall(r"<svg.*?</svg>", html, re.DOTALL))
     assert set(re.findall(r"#[0-9a-f]{6}", pictures)) == set()
     styles = re.findall(r"--([a-z0-9-]+):", html)
@@ -167,6 +178,6 @@ def test_an_old_report_without_the_newer_fields_is_shown(tmp_path):
             attempt.pop("signal_path", None)
         report.pop("not_tried", None)
 
-    text = page(runs.made(tmp_path / "run", change=older)).text
+    text = Page(html_report(read_run(runs.made(tmp_path / "run", change=older)))).text
     assert "No save within a grace period was measured." in text
     assert "SIGTERM's way through the processes was not followed in this run." in text
