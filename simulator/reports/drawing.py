@@ -73,7 +73,7 @@ _MARKERS: Mapping[Sign, str] = {
 }
 CURVE_INKS = ("curve-1", "curve-2", "curve-3", "curve-4")
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (2, 1.4)), (0, (6, 2, 1.5, 2)))
-_DETAILED_LANES = 6  # more attempts than these are drawn without their saves and uploads
+DETAILED_LANES = 6  # more attempts than these are drawn without their saves and uploads
 _CHARACTER = 0.58  # of the font's size: the width that a letter takes, about
 
 
@@ -99,7 +99,7 @@ class GraceBar:
 
 def draw_timeline(lanes: Sequence[Lane], width: Width, name: str) -> str:
     """Attempts below each other on one scale of time: phases, signals, saves and uploads."""
-    detailed = len(lanes) <= _DETAILED_LANES
+    detailed = len(lanes) <= DETAILED_LANES
     height_of_lane = 92 if detailed else 26
     margins = _Margins(top=6, right=16, bottom=30, left=14 if detailed else 34)
     with _figure(width, margins, height_of_lane * len(lanes)) as (figure, axes):
@@ -132,7 +132,7 @@ def draw_curves(curves: Curves, width: Width, name: str) -> str:
             _plain(axes, width)
             axes.grid(axis="y", color=_ink("rule"), lw=0.8)
             title = {"fontsize": width.text + 0.5, "fontweight": "bold", "color": _ink("ink")}
-            axes.set_title(clean(panel.metric), loc="left", pad=26, **title)
+            axes.set_title(clean(panel.metric)[:48], loc="left", pad=26, **title)
             _restarts(axes, curves, width, labelled=row == 0)
             if row == count_of - 1:
                 axes.set_xlabel(clean(curves.unit), fontsize=width.text, color=_ink("soft"))
@@ -191,7 +191,7 @@ class _Pen:
         _plain(self._axes, self._width)
         self._axes.set_yticks([])
         self._axes.spines["left"].set_visible(False)
-        self._axes.set_xticks(at, [seconds(value) for value in at])
+        self._axes.set_xticks(at, [seconds(value).replace(" min 0 s", " min") for value in at])
         self._axes.grid(axis="x", color=_ink("rule"), lw=0.8, zorder=0)
 
     def bar(self, start: float, end: float, y: float, height: float, ink: str | None) -> None:

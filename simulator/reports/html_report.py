@@ -12,6 +12,16 @@ from typing import Any
 from simulator.core.errors import ExitCode
 from simulator.reports.curves import Curves, curves
 from simulator.reports.custody import custody
+from simulator.reports.drawing import (
+    DETAILED_LANES,
+    NARROW,
+    WIDE,
+    GraceBar,
+    draw_curves,
+    draw_grace,
+    draw_timeline,
+    summary_of,
+)
 from simulator.reports.finished import FinishedRun
 from simulator.reports.lanes import Lane, Phase, Sign, lanes, moments
 from simulator.reports.sentences import how_it_goes
@@ -45,6 +55,7 @@ def html_report(run: FinishedRun) -> str:
     """The page. Everything on it is read from the run's folder."""
     report = run.report
     drawn, metrics = lanes(run.timeline), curves(run.timeline, run.baselines)
+    detailed = len(drawn) <= DETAILED_LANES
     told, left_out = moments(run.timeline)
     attempts = report["attempts"]
     lines = max(20, min(LOG_LINES, ALL_LOG_LINES // max(1, len(attempts))))
@@ -61,7 +72,8 @@ def html_report(run: FinishedRun) -> str:
             lanes=drawn,
             timeline_picture=_timeline_picture(drawn),
             phases=[phase for phase in Phase if any(span.phase is phase for lane in drawn for span in lane.spans)],
-            signs=_signs(drawn),
+            signs=_signs(drawn, detailed),
+            detailed=detailed,
             moments=told,
             moments_left_out=left_out,
             curves=metrics,
@@ -101,8 +113,6 @@ def _profile(report: Mapping[str, Any]) -> str:
 def _picture(draw: Any, label: str) -> Picture:
     from markupsafe import Markup
 
-    from simulator.reports.drawing import NARROW, WIDE
-
     # Safe: matplotlib escapes the text that it is given, and the rest is its own.
     return Picture(Markup(draw(WIDE)), Markup(draw(NARROW)), clean(label))
 
@@ -110,16 +120,12 @@ def _picture(draw: Any, label: str) -> Picture:
 def _timeline_picture(drawn: Sequence[Lane]) -> Picture | None:
     if not drawn:
         return None
-    from simulator.reports.drawing import draw_timeline, summary_of
-
     return _picture(lambda width: draw_timeline(drawn, width, f"timeline-{width.pixels}"), summary_of(drawn))
 
 
 def _curves_picture(metrics: Curves) -> Picture | None:
     if not metrics.panels:
         return None
-    from simulator.reports.drawing import draw_curves
-
     names = ", ".join(panel.metric for panel in metrics.panels)
     restarts = "; ".join(
         f"attempt {restart.attempt} goes on at {metrics.unit} {number(restart.at)}" for restart in metrics.restarts[:12]
@@ -133,8 +139,6 @@ def _grace(attempt: Mapping[str, Any]) -> dict[str, Any] | None:
     budget = attempt.get("grace_budget")
     if not budget or not budget.get("segments"):
         return None
-    from simulator.reports.drawing import GraceBar, draw_grace
-
     segments = budget["segments"]
     planned = attempt.get("interruption") or {}
     instants = {name: (planned.get(name) or {}).get("actual_at") for name in ("notice", "sigterm", "sigkill")}
@@ -163,8 +167,10 @@ def _grace(attempt: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def _signs(drawn: Sequence[Lane]) -> list[Sign]:
-    seen = {mark.sign for lane in drawn for mark in (*lane.signals, *lane.saves, *lane.uploads)}
+def _signs(drawn: Sequence[Lane], detailed: bool) -> list[Sign]:
+    seen = {mark.sign for lane in drawn for mark in lane.signals}
+    if detailed:
+        seen |= {mark.sign for lane in drawn for mark in (*lane.saves, *lane.uploads)}
     return [sign for sign in Sign if sign in seen]
 
 
