@@ -45,7 +45,7 @@ def markdown(report: Report) -> str:
 
 def plain(text: object) -> str:
     """Text of one line, with nothing in it that Markdown or HTML would take for its own."""
-    escaped = _SPECIAL.sub(r"\\\1", " ".join(clean(str(text)).split()))
+    escaped = _SPECIAL.sub(r"\\\1", clean(" ".join(str(text).split())))
     return _NUMBERED.sub(r"\1\\\2", escaped)
 
 

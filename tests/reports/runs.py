@@ -136,7 +136,7 @@ def without_metrics(path: Path) -> Path:
 
 def hostile(path: Path) -> Path:
     """Names and output that try to be markup, and a log that is binary."""
-    named = {"ck-1.npz": HOSTILE, "step": "step", "loss": f"loss {HOSTILE}"}
+    named = {"ck-1.npz": HOSTILE, "step": "step", "loss": f"loss $x_{{1}}$ {HOSTILE}"}
 
     def renamed(event: Event) -> Event:
         data = dict(event.data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -88,7 +89,7 @@ def test_a_screen_reader_finds_landmarks_and_headings_in_order(page, reports, ki
     ]
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after <= before + 1 for before, after in pairwise(levels))
     assert all(node["name"]["value"] for role, node in nodes if role in ("image", "region", "navigation", "heading"))
     assert page.ask("document.documentElement.lang") == "en"
 
