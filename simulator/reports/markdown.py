@@ -11,7 +11,7 @@ from simulator.reports.wording import clean, count, number, printable, seconds
 
 FINDINGS = 50  # that are written out, as GitHub cuts a summary of more than a megabyte; report.json has all
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&$@]|:(?=[\w/])|^[-+])")
-_NUMBERED = re.compile(r"^(\d+)([.)])")
+_NUMBERED = re.compile(r"^(\d+)([.)])(?=\s|$)")
 
 Report = Mapping[str, Any]
 

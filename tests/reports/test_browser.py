@@ -12,7 +12,7 @@ import pytest
 from tests.reports import runs
 from tests.reports.browser import Page, browser
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 CONTRAST = 4.5  # WCAG 2.2, 1.4.3: text
 KINDS = list(runs.KINDS)
