@@ -14,7 +14,7 @@ SHOTS = {  # name → width, scheme, height
     "report-dark.png": (1100, "dark", 1560),
     "report-phone.png": (360, "light", 1800),
 }
-COLOURS = 96  # of the palette; keeps each below 200 kB
+COLOURS = 240  # of the palette; keeps each below 200 kB
 
 
 def main(arguments: list[str]) -> int:
