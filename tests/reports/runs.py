@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +212,19 @@ KINDS: Mapping[str, Callable[[Path], Path]] = {
         many_files,
     )
 }
+
+
+@cache
+def kept(kind: str) -> Path:
+    """A run of that kind, made once a test session, for tests that only read it."""
+    return KINDS[kind](_session() / kind)
+
+
+@cache
+def _session() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="spot-reports-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def with_loss(events: Iterable[Event]) -> Iterator[Event]:

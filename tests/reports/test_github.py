@@ -50,8 +50,8 @@ def test_a_warning_is_a_warning_and_the_verdict_a_notice():
         ("empty", "Spot interruption%3A cut short"),
     ],
 )
-def test_a_verdict_that_no_finding_tells_is_told_by_itself(tmp_path, kind, title):
-    told = workflow_commands(read_run(runs.KINDS[kind](tmp_path / "run")).report)
+def test_a_verdict_that_no_finding_tells_is_told_by_itself(kind, title):
+    told = workflow_commands(read_run(runs.kept(kind)).report)
     assert [line for line in told if line.startswith("::error")][-1].startswith(f"::error title={title}::")
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from functools import cache
 from html.parser import HTMLParser
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -67,8 +65,7 @@ class Page(HTMLParser):
 
 @cache
 def html_of(kind: str) -> str:
-    with TemporaryDirectory() as folder:
-        return html_report(read_run(runs.KINDS[kind](Path(folder) / "run")))
+    return html_report(read_run(runs.kept(kind)))
 
 
 def page(kind: str) -> Page:
@@ -111,8 +108,8 @@ def test_a_run_that_survived_tells_its_proof_and_what_was_not_tried():
         assert told.lower() in text.lower()
 
 
-def test_a_run_that_did_not_survive_tells_its_findings_with_their_fixes(tmp_path):
-    text, finding = page("failed").text, read_run(runs.failed(tmp_path / "run")).report["findings"][0]
+def test_a_run_that_did_not_survive_tells_its_findings_with_their_fixes():
+    text, finding = page("failed").text, read_run(runs.kept("failed")).report["findings"][0]
     assert "Does not survive" in text
     assert " ".join(finding["message"].split()) in text
     assert " ".join(finding["fix"].split()) in text

@@ -43,8 +43,8 @@ def case(root: ElementTree.Element, of: str, name: str) -> ElementTree.Element:
 
 
 @pytest.mark.parametrize("kind", runs.KINDS)
-def test_every_kind_of_run_gives_a_valid_document_whose_counts_agree(tmp_path, kind):
-    root = root_of(read_run(runs.KINDS[kind](tmp_path / "run")).report)
+def test_every_kind_of_run_gives_a_valid_document_whose_counts_agree(kind):
+    root = root_of(read_run(runs.kept(kind)).report)
     for element in (root, *root.iter("testsuite")):
         cases = list(element.iter("testcase"))
         assert int(element.get("tests", -1)) == len(cases)
@@ -103,8 +103,8 @@ def test_a_rule_that_could_not_answer_is_an_error_in_every_attempt():
     ]
 
 
-def test_what_a_cut_run_did_not_come_to_is_skipped(tmp_path):
-    root = root_of(read_run(runs.cut_short(tmp_path / "run")).report)
+def test_what_a_cut_run_did_not_come_to_is_skipped():
+    root = root_of(read_run(runs.kept("cut_short")).report)
     assert case(root, "run", "verdict").find("error").get("message") == "interrupted by the user"
     assert int(root.get("skipped", 0)) == len(RULES)
 

@@ -12,8 +12,8 @@ from tests.reports.story import record
 
 
 @pytest.mark.parametrize("kind", runs.KINDS)
-def test_every_kind_of_run_is_summed_up_verdict_first(tmp_path, kind):
-    text = markdown(read_run(runs.KINDS[kind](tmp_path / "run")).report)
+def test_every_kind_of_run_is_summed_up_verdict_first(kind):
+    text = markdown(read_run(runs.kept(kind)).report)
     assert text.startswith("## ")
     assert text.split(":")[0][3:] in ("Survived", "Does not survive", "Not proved", "Cut short")
     text.encode("utf-8")
@@ -42,8 +42,8 @@ def test_what_markdown_would_interpret_is_escaped_and_nothing_else(text, escaped
     assert plain(text) == escaped
 
 
-def test_a_fix_stays_in_its_fence(tmp_path):
-    text = markdown(read_run(runs.hostile(tmp_path / "run")).report)
+def test_a_fix_stays_in_its_fence():
+    text = markdown(read_run(runs.kept("hostile")).report)
     assert "\n````\nfirst\n```\n" in text
 
 
