@@ -17,6 +17,7 @@ from simulator.reports.drawing import (
     NARROW,
     WIDE,
     GraceBar,
+    Width,
     draw_curves,
     draw_grace,
     draw_timeline,
@@ -41,18 +42,21 @@ from simulator.reports.wording import clean, count, number, seconds, size
 LOG_LINES = 200  # of one attempt; of all together not more than
 ALL_LOG_LINES = 3000
 
+Warn = Callable[[str], None]
+
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture for a wide and for a narrow page, and what it shows in words."""
+    """A picture for a wide and for a narrow page, and what it shows in words; both empty: it could not be drawn."""
 
     wide: Any
     narrow: Any
     label: str
 
 
-def html_report(run: FinishedRun) -> str:
-    """The page. Everything on it is read from the run's folder."""
+def html_report(run: FinishedRun, warn: Warn) -> str:
+    """The page. Everything on it is read from the run's folder. `warn` is told of a picture that could not be drawn;
+    the page says so in its place, and is whole otherwise."""
     report = run.report
     drawn, metrics = lanes(run.timeline), curves(run.timeline, run.baselines)
     detailed = len(drawn) <= DETAILED_LANES
@@ -70,15 +74,15 @@ def html_report(run: FinishedRun) -> str:
             tier_meaning=TIERS.get(report["tier"]),
             profile=_profile(report),
             lanes=drawn,
-            timeline_picture=_timeline_picture(drawn),
+            timeline_picture=_timeline_picture(drawn, warn),
             phases=[phase for phase in Phase if any(span.phase is phase for lane in drawn for span in lane.spans)],
             signs=_signs(drawn, detailed),
             detailed=detailed,
             moments=told,
             moments_left_out=left_out,
             curves=metrics,
-            curves_picture=_curves_picture(metrics),
-            graces=[grace for attempt in attempts if (grace := _grace(attempt))],
+            curves_picture=_curves_picture(metrics, warn),
+            graces=[grace for attempt in attempts if (grace := _grace(attempt, warn))],
             paths=[(attempt["attempt"], attempt["signal_path"]) for attempt in attempts if attempt.get("signal_path")],
             custody=custody(run.timeline),
             losses=[line.plain for line in losses_told(report)],
@@ -110,20 +114,24 @@ def _profile(report: Mapping[str, Any]) -> str:
         return ""
 
 
-def _picture(draw: Any, label: str) -> Picture:
+def _picture(draw: Callable[[Width], str], label: str, warn: Warn) -> Picture:
     from markupsafe import Markup
 
-    # Safe: matplotlib escapes the text that it is given, and the rest is its own.
-    return Picture(Markup(draw(WIDE)), Markup(draw(NARROW)), clean(label))
+    try:
+        # Safe: matplotlib escapes the text that it is given, and the rest is its own.
+        return Picture(Markup(draw(WIDE)), Markup(draw(NARROW)), clean(label))
+    except Exception as error:  # noqa: BLE001 - a picture less is better than no page
+        warn(f"a picture of report.html could not be drawn: {type(error).__name__}: {error}")
+        return Picture("", "", clean(label))
 
 
-def _timeline_picture(drawn: Sequence[Lane]) -> Picture | None:
+def _timeline_picture(drawn: Sequence[Lane], warn: Warn) -> Picture | None:
     if not drawn:
         return None
-    return _picture(lambda width: draw_timeline(drawn, width, f"timeline-{width.pixels}"), summary_of(drawn))
+    return _picture(lambda width: draw_timeline(drawn, width, f"timeline-{width.pixels}"), summary_of(drawn), warn)
 
 
-def _curves_picture(metrics: Curves) -> Picture | None:
+def _curves_picture(metrics: Curves, warn: Warn) -> Picture | None:
     if not metrics.panels:
         return None
     names = ", ".join(panel.metric for panel in metrics.panels)
@@ -131,10 +139,10 @@ def _curves_picture(metrics: Curves) -> Picture | None:
         f"attempt {restart.attempt} goes on at {metrics.unit} {number(restart.at)}" for restart in metrics.restarts[:12]
     )
     label = f"Curves of {names} along {metrics.unit}. {restarts or 'Nothing was restarted'}. A table follows."
-    return _picture(lambda width: draw_curves(metrics, width, f"curves-{width.pixels}"), label)
+    return _picture(lambda width: draw_curves(metrics, width, f"curves-{width.pixels}"), label, warn)
 
 
-def _grace(attempt: Mapping[str, Any]) -> dict[str, Any] | None:
+def _grace(attempt: Mapping[str, Any], warn: Warn) -> dict[str, Any] | None:
     """What the page shows of an attempt's grace budget; None where none was measured."""
     budget = attempt.get("grace_budget")
     if not budget or not budget.get("segments"):
@@ -163,6 +171,7 @@ def _grace(attempt: Mapping[str, Any]) -> dict[str, Any] | None:
         "picture": _picture(
             lambda width: draw_grace(bars, window, marks, width, f"{name}-{width.pixels}"),
             f"Waterfall of the {seconds(window)} that attempt {attempt['attempt']} had: {told}",
+            warn,
         ),
     }
 

@@ -102,10 +102,10 @@ def test_pictures_have_a_wide_and_a_narrow_form_and_one_is_shown(page, reports):
         assert all(height == 0 for height in page.ask(heights % other))
 
 
-@pytest.mark.parametrize("width", [360, 1100])
+@pytest.mark.parametrize("width", [360, 720, 840, 1100])
 def test_letters_in_pictures_can_be_read_and_stay_inside(page, reports, width):
     page.open(reports["survived"], width)
-    form = "narrow" if width == 360 else "wide"
+    form = "narrow" if width < 832 else "wide"
     boxes = page.ask(
         f"[...document.querySelectorAll('.{form} svg text')].map(e => {{const b = e.getBoundingClientRect(),"
         " s = e.ownerSVGElement.getBoundingClientRect();"

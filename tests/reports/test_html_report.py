@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from simulator.reports import html_report as html_report_module
 from simulator.reports.finished import read_run
 from simulator.reports.html_report import html_report
 from tests.reports import runs
@@ -65,7 +66,10 @@ class Page(HTMLParser):
 
 @cache
 def html_of(kind: str) -> str:
-    return html_report(read_run(runs.kept(kind)))
+    told: list[str] = []
+    html = html_report(read_run(runs.kept(kind)), told.append)
+    assert told == []
+    return html
 
 
 def page(kind: str) -> Page:
@@ -175,6 +179,18 @@ def test_an_old_report_without_the_newer_fields_is_shown(tmp_path):
             attempt.pop("signal_path", None)
         report.pop("not_tried", None)
 
-    text = Page(html_report(read_run(runs.made(tmp_path / "run", change=older)))).text
+    text = Page(html_report(read_run(runs.made(tmp_path / "run", change=older)), print)).text
     assert "No save within a grace period was measured." in text
     assert "SIGTERM's way through the processes was not followed in this run." in text
+
+
+def test_a_picture_that_cannot_be_drawn_is_told_and_the_page_is_whole_otherwise(monkeypatch):
+    def broken(*_: object) -> str:
+        raise ZeroDivisionError("a bug in a picture")
+
+    monkeypatch.setattr(html_report_module, "draw_curves", broken)
+    told: list[str] = []
+    found = Page(html_report(read_run(runs.kept("survived")), told.append))
+    assert told == ["a picture of report.html could not be drawn: ZeroDivisionError: a bug in a picture"]
+    assert "This picture could not be drawn. Curves of loss along step." in found.text
+    assert [name for name in found.ids() if name in SECTIONS] == SECTIONS

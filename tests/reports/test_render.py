@@ -27,7 +27,7 @@ def shown_again(folder: Path) -> tuple[int, str, str]:
 
 @pytest.fixture
 def broken(monkeypatch):
-    def fail(run: object) -> str:
+    def fail(run: object, warn: object) -> str:
         raise ZeroDivisionError("a bug in a picture")
 
     monkeypatch.setattr(render_module, "RENDERED", {**RENDERED, "report.html": fail})
