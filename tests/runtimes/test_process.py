@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+import venv
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,10 @@ import pytest
 from simulator.core.errors import UsageError
 from simulator.core.job import CheckpointConfig, TrainingJob
 from simulator.runtimes.process import Isolation, ProcessRuntime
-from simulator.runtimes.process.isolation import _works
+from simulator.runtimes.process.isolation import _works, best_isolation
 from tests.runtimes.contract import RuntimeContract, ShutInContract
+
+ROOT = Path(__file__).parents[2]
 
 
 class TestNamespaces(ShutInContract):
@@ -48,6 +52,16 @@ def test_an_image_without_a_script_is_refused_with_the_way_out() -> None:
     with pytest.raises(UsageError) as refusal:
         ProcessRuntime().prepare(job)
     assert "--entry-script" in refusal.value.next_step
+
+
+def test_a_python_below_tmp_is_seen_although_tmp_is_the_instances_own() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        venv.create(folder, symlinks=True)
+        ask = "from simulator.runtimes.process.isolation import best_isolation; print(best_isolation().value)"
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        program = [f"{folder}/bin/python", "-c", ask]
+        done = subprocess.run(program, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == best_isolation().value
 
 
 HARNESS = """

@@ -46,7 +46,7 @@ def entering(
     user = ["--user"] if isolation is Isolation.USER_NAMESPACES else []
     return [
         *(sys.executable, "-I", "-S", str(UNSHARE), *user),
-        *("/bin/sh", str(ENTER), str(instance), local_path, workdir, host, _kept_mounts(), "--"),
+        *("/bin/sh", str(ENTER), str(instance), local_path, workdir, host, _kept_folders(), "--"),
         *command,
     ]
 
@@ -83,8 +83,11 @@ def _works(isolation: Isolation) -> bool:
         return done.returncode == 0 and done.stdout.strip() == b"ready"
 
 
-def _kept_mounts() -> str:
-    """Mounts below the top level that hold this Python: an overlay of the top-level folder does not show them."""
-    needed = {Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()}
-    mounts = {parent for path in needed for parent in (path, *path.parents) if parent.is_mount()}
-    return ":".join(str(mount) for mount in sorted(mounts) if len(mount.parts) > 2)
+def _kept_folders() -> str:
+    """Folders that hold this Python and that the instance's view would hide: mounts below the top level, which an
+    overlay of the top-level folder does not show, and what is below /tmp, which is the instance's own."""
+    needed = {Path(prefix) for prefix in (sys.prefix, sys.base_prefix)}
+    needed |= {path.resolve() for path in needed}
+    kept = {parent for path in needed for parent in (path, *path.parents) if parent.is_mount()}
+    kept |= {path for path in needed if path.is_relative_to("/tmp")}
+    return ":".join(str(folder) for folder in sorted(kept) if len(folder.parts) > 2)
