@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from simulator.core.errors import EnvironmentFailure
+from simulator.images.base import is_here
 from simulator.images.build import ImageRecipe, ensure_image
 from simulator.images.commands import succeeds
 
@@ -128,10 +129,11 @@ class ComposeMoto:
         status = "gone"
         while time.monotonic() < deadline:
             state, ports = self._inspect()
-            status = state.get("Health", {}).get("Status", state.get("Status", "gone"))
+            running = bool(state.get("Running"))  # Docker calls one that has ended unhealthy, too
+            status = str(state.get("Health", {}).get("Status") if running else state.get("Status", "gone"))
             if status == "healthy" and ports.get("5000/tcp"):
                 return ports
-            if status == "unhealthy" or not state.get("Running"):
+            if status == "unhealthy" or not running:
                 break
             time.sleep(_LOOK_SECONDS)
         logs = succeeds(["docker", "logs", "--tail", "5", self._container], ASK_SECONDS) or "it printed nothing"
@@ -169,14 +171,10 @@ def moto_image(progress: Callable[[str], None]) -> str:
     our own, built once. Raises EnvironmentFailure."""
     if chosen := os.environ.get(IMAGE_VARIABLE):
         return chosen
-    if _is_here(PUBLISHED_IMAGE):
+    if is_here(PUBLISHED_IMAGE):
         return PUBLISHED_IMAGE
-    if not _is_here(OWN_IMAGE.tag):
+    if not is_here(OWN_IMAGE.tag):
         progress(f"pulling {PUBLISHED_IMAGE} …")
         if succeeds(["docker", "pull", "--quiet", PUBLISHED_IMAGE], COMMAND_SECONDS) is not None:
             return PUBLISHED_IMAGE
     return ensure_image(OWN_IMAGE, progress=progress)
-
-
-def _is_here(image: str) -> bool:
-    return succeeds(["docker", "image", "inspect", "--format", "{{.Id}}", image], ASK_SECONDS) is not None

@@ -16,7 +16,7 @@ import pytest
 from simulator.core.errors import UsageError
 from simulator.core.job import CheckpointConfig, TrainingJob
 from simulator.runtimes.process import Isolation, ProcessRuntime
-from simulator.runtimes.process.isolation import _works, best_isolation
+from simulator.runtimes.process.isolation import best_isolation, problem_with, why_plain
 from tests.runtimes.contract import RuntimeContract, ShutInContract
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 class TestNamespaces(ShutInContract):
     @pytest.fixture
     def runtime(self) -> ProcessRuntime:
-        if os.geteuid() != 0 or not _works(Isolation.NAMESPACES):
+        if os.geteuid() != 0 or problem_with(Isolation.NAMESPACES):
             pytest.skip("needs root and namespaces")
         return ProcessRuntime(isolation=Isolation.NAMESPACES)
 
@@ -33,7 +33,7 @@ class TestNamespaces(ShutInContract):
 class TestUserNamespaces(ShutInContract):
     @pytest.fixture
     def runtime(self) -> ProcessRuntime:
-        if not _works(Isolation.USER_NAMESPACES):
+        if problem_with(Isolation.USER_NAMESPACES):
             pytest.skip("user namespaces are not allowed here")
         return ProcessRuntime(isolation=Isolation.USER_NAMESPACES)
 
@@ -62,6 +62,15 @@ def test_a_python_below_tmp_is_seen_although_tmp_is_the_instances_own() -> None:
         program = [f"{folder}/bin/python", "-c", ask]
         done = subprocess.run(program, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == best_isolation().value
+
+
+def test_what_keeps_a_script_from_being_shut_in_is_told_where_something_does() -> None:
+    assert (best_isolation() is Isolation.PLAIN) == bool(why_plain())
+
+
+def test_an_isolation_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simulator.runtimes.process.isolation.ENTER", Path("/nonexistent/enter.sh"))
+    assert "/nonexistent/enter.sh" in problem_with.__wrapped__(Isolation.USER_NAMESPACES)
 
 
 HARNESS = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -51,16 +52,23 @@ def entering(
     ]
 
 
-@cache
 def best_isolation() -> Isolation:
     """The best that works on this machine, tried with a command that does nothing."""
+    return next((isolation for isolation in _candidates() if not problem_with(isolation)), Isolation.PLAIN)
+
+
+def why_plain() -> str:
+    """What keeps scripts from being shut in here, in one line; empty where nothing does."""
+    problems = [problem_with(isolation) for isolation in _candidates()]
+    if not problems:
+        return f"namespaces are Linux's, and this is {platform.system()}"
+    return "" if "" in problems else problems[-1]
+
+
+def _candidates() -> list[Isolation]:
     if sys.platform != "linux":
-        return Isolation.PLAIN
-    candidates = [Isolation.NAMESPACES] if os.geteuid() == 0 else []
-    for isolation in [*candidates, Isolation.USER_NAMESPACES]:
-        if _works(isolation):
-            return isolation
-    return Isolation.PLAIN
+        return []
+    return [*([Isolation.NAMESPACES] if os.geteuid() == 0 else []), Isolation.USER_NAMESPACES]
 
 
 def make_folders(instance: Path) -> None:
@@ -70,7 +78,9 @@ def make_folders(instance: Path) -> None:
     (instance / "tmp").chmod(0o1777)
 
 
-def _works(isolation: Isolation) -> bool:
+@cache
+def problem_with(isolation: Isolation) -> str:
+    """Why a script cannot be shut in that way here, in one line; empty where it can."""
     with tempfile.TemporaryDirectory(prefix="spot-simulator-probe-", ignore_cleanup_errors=True) as folder:
         instance = Path(folder)
         make_folders(instance)
@@ -78,9 +88,12 @@ def _works(isolation: Isolation) -> bool:
         try:
             ready = ["/bin/sh", "-c", 'exec "$@" <&1', "sh", *command]  # what it says of itself goes to the output
             done = subprocess.run(ready, capture_output=True, timeout=PROBE_SECONDS, check=False)
-        except (OSError, subprocess.SubprocessError):
-            return False
-        return done.returncode == 0 and done.stdout.strip() == b"ready"
+        except (OSError, subprocess.SubprocessError) as error:
+            return str(error)
+    if done.returncode == 0 and done.stdout.strip() == b"ready":
+        return ""
+    said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    return said[-1] if said else f"a command that does nothing ended with {done.returncode} in it"
 
 
 def _kept_folders() -> str:

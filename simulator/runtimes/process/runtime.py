@@ -25,6 +25,7 @@ from simulator.runtimes.process.isolation import (
     best_isolation,
     entering,
     make_folders,
+    why_plain,
 )
 from simulator.runtimes.written import written_files
 
@@ -50,10 +51,12 @@ class ProcessRuntime:
     @property
     def fidelity_lost(self) -> Sequence[str]:
         """What differs from SageMaker here."""
+        why = why_plain() if self.mode is Isolation.PLAIN else ""
         return (
             "no container: the script runs with this machine's Python, libraries and network",
             "the script itself is the entrypoint: no SDK driver script stands between it and SIGTERM",
             *FIDELITY_LOST[self.mode],
+            *([f"why there are no namespaces: {why}"] if why else []),
         )
 
     def prepare(self, job: TrainingJob) -> None:
