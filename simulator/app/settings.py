@@ -105,10 +105,15 @@ class Settings(BaseModel):
                 )
 
 
-def load_settings(config: Path | None, overrides: Mapping[str, Any], directory: Path | None = None) -> Settings:
+def load_settings(
+    config: Path | None,
+    overrides: Mapping[str, Any],
+    directory: Path | None = None,
+    overrides_from: str = "the command line",
+) -> Settings:
     """The settings of a file (or of pyproject.toml in `directory`, the current one by default) with overrides on top.
 
-    Raises UsageError with the field's name for what is wrong or unknown.
+    Raises UsageError with the field's name for what is wrong or unknown, and `overrides_from` where that came from.
     """
     table, source = _read_table(config, directory or Path.cwd())
     merged = {key.replace("-", "_"): value for key, value in table.items()}
@@ -124,7 +129,7 @@ def load_settings(config: Path | None, overrides: Mapping[str, Any], directory: 
         field = "-".join(str(part) for part in first["loc"]).replace("_", "-")
         raise UsageError(
             f"the setting {field!r} is wrong: {first['msg']}",
-            f"it came from {source if field.replace('-', '_') not in overrides else 'the command line'}",
+            f"it came from {source if field.replace('-', '_') not in overrides else overrides_from}",
             "see spot-simulator run --help",
         ) from error
 
