@@ -52,8 +52,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Make the marker known."""
     config.addinivalue_line(
         "markers",
-        f"{MARKER}(*when, **settings): when spot_simulator takes the instance away ('step=40', 'save', '60s' ...), and "
-        "settings of 'spot-simulator run' as keywords (warning=2, profile='sudden'). Several interrupt as many attempts.",
+        f"{MARKER}(*when, **settings): when spot_simulator takes the instance away ('step=40', 'save', '60s'), once "
+        "an attempt, and settings of 'spot-simulator run' as keywords (warning=2, profile='sudden').",
     )
 
 

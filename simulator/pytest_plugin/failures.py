@@ -6,6 +6,7 @@ pytest prints an exception with its module.
 
 from __future__ import annotations
 
+import re
 import shlex
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -52,7 +53,7 @@ class NothingProved(SpotFailure, AssertionError):
 
 
 class CannotRun(SpotFailure):
-    """The settings are wrong, or the machine fails: nothing is known of the script. `error` is what simulate() raised."""
+    """The settings are wrong, or the machine fails: nothing is known of the script. `error`: what simulate() raised."""
 
     __module__ = "builtins"
 
@@ -71,14 +72,14 @@ class CannotRun(SpotFailure):
 
 
 def headline(report: Report) -> str:
-    """The verdict in one short line: `survived step=40, tier 3 (progress)`."""
-    moments = ", ".join(report["plan"]["interruptions"]) or "no interruption"
+    """The verdict in one short line, the rules first, since pytest's own summary cuts it."""
+    moments = clean(", ".join(report["plan"]["interruptions"]) or "no interruption")
     if report["verdict"] == "survived":
-        return f"survived {clean(moments)}, tier {report['tier']} ({TIERS[report['tier']]})"
-    errors = list(dict.fromkeys(f"{found['rule']} {found['name']}" for found in _errors(report)))
+        return f"survived {moments}, tier {report['tier']} ({TIERS[report['tier']]})"
     if report["verdict"] == "error":
-        return f"nothing was proved ({clean(moments)}): {clean(report['reason']['what'])}"
-    return f"the script does not survive {clean(moments)}: {', '.join(errors) or clean(report['reason']['what'])}"
+        return f"{clean(report['reason']['what'])} ({moments})"
+    errors = list(dict.fromkeys(f"{found['rule']} {found['name']}" for found in _errors(report)))
+    return f"{', '.join(errors) or clean(report['reason']['what'])}: the script does not survive {moments}"
 
 
 def explain(report: Report, folder: Path, wanted_tier: int | None = None) -> str:
@@ -137,7 +138,7 @@ def _log_tail(report: Report, folder: Path) -> list[str]:
 
 def _next_step(report: Report, folder: Path, wanted_tier: int | None) -> str:
     if report["verdict"] == "error":
-        return str(report["reason"]["next_step"])
+        return re.sub(r"--interrupt ([^\s,;]+)", r'interrupt="\1"', report["reason"]["next_step"])
     if wanted_tier is not None and not (folder / "baseline-1").exists():
         return "compare with uninterrupted runs: spot_simulator(…, baseline=True), or baseline = true in pyproject.toml"
     return f"spot-simulator report {shlex.quote(str(folder))}"

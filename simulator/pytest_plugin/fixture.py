@@ -63,6 +63,9 @@ class SpotSimulator:
             raise NothingProved(run)
         return run
 
+    def __repr__(self) -> str:
+        return "<spot_simulator>"
+
     def overlooked(self) -> str | None:
         """What a test that passed should not have passed over; None where there is no such thing."""
         if not self._calls and is_marked(self._item):
