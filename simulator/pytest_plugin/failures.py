@@ -67,7 +67,7 @@ class CannotRun(SpotFailure):
         whose = "the settings are wrong" if isinstance(error, UsageError) else "the environment fails, not the script"
         lines = [f"{whose}: {error.what}", *_field("why", error.why)]
         if (folder / "report.json").exists():
-            lines += _field("run", str(folder))
+            lines.append(f"  run   {folder}")
         return cls("\n".join([*lines, *_field("next", error.next_step)]), error)
 
 
@@ -97,8 +97,7 @@ def explain(report: Report, folder: Path, wanted_tier: int | None = None) -> str
         lines += _field("open", sentence)
     if errors:
         lines.append("")
-    lines += _field("run", str(folder))
-    lines += _field("next", _next_step(report, folder, wanted_tier))
+    lines += [f"  run   {folder}", f"  next  {_next_step(report, folder, wanted_tier)}"]  # unbroken, to be copied
     return "\n".join(lines)
 
 
