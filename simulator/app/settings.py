@@ -14,7 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFlo
 from simulator.core.errors import UsageError
 from simulator.core.job import CHECKPOINT_LOCAL_PATH, MetricDefinition, StoppingCondition
 from simulator.core.metrics import DEFAULT_METRICS, MetricReader
-from simulator.core.plan import DEFAULT_PROFILE, ExitAfterSigterm, Plan, Trigger, parse_when, profile_named
+from simulator.core.plan import (
+    DEFAULT_PROFILE,
+    ExitAfterSigterm,
+    Plan,
+    Trigger,
+    gives_notice,
+    parse_when,
+    profile_named,
+)
 
 CONFIG_TABLE = "spot-simulator"
 
@@ -122,6 +130,8 @@ def load_settings(
             continue
         before = merged.get(key)
         merged[key] = {**before, **value} if isinstance(before, dict) and isinstance(value, Mapping) else value
+    if overrides.get("warning") is None and not gives_notice(str(overrides.get("profile"))):
+        merged.pop("warning", None)  # the file's goes with the file's profile
     try:
         return Settings(**merged)
     except ValidationError as error:

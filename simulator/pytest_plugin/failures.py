@@ -135,7 +135,18 @@ def _log_tail(report: Report, folder: Path) -> list[str]:
     return [f"  log   {name} ends with:", *(f"        | {clean(line)}" for line in said)] if said else []
 
 
+def _outlasting_warning(report: Report) -> float | None:
+    """The seconds of warning that training did not need any more: it completed between the notice and the reclaim."""
+    last = report["attempts"][-1] if report["attempts"] else None
+    if last is None or last["outcome"] != "completed" or not (last["interruption"] or {}).get("triggered_at"):
+        return None
+    warning = report["plan"]["profile"]["warning_seconds"]
+    return None if warning is None else float(warning)
+
+
 def _next_step(report: Report, folder: Path, wanted_tier: int | None) -> str:
+    if report["verdict"] == "error" and (warning := _outlasting_warning(report)) is not None:
+        return f"a warning shorter than the rest of the training: warning=2 in place of {warning:g} s, or train longer"
     if report["verdict"] == "error":
         return re.sub(r"--interrupt ([^\s,;]+)", r'interrupt="\1"', report["reason"]["next_step"])
     if wanted_tier is not None and not (folder / "baseline-1").exists():

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from simulator.core.plan import gives_notice
+
 MARKER = "interrupt"
 
 _TEXTS = ("hyperparameters", "environment", "metrics")  # maps whose values are texts, however they were written
@@ -38,6 +40,8 @@ def merged(settings: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, An
         before = result.get(name)
         both_maps = isinstance(before, Mapping) and isinstance(plain, Mapping)
         result[name] = {**before, **plain} if both_maps else plain  # type: ignore[dict-item]
+    if "warning" not in over and "profile" in over and not gives_notice(str(over["profile"])):
+        result.pop("warning", None)  # it was meant for another profile
     return result
 
 

@@ -77,6 +77,14 @@ def test_nothing_interrupted_gives_its_next_step_in_the_words_of_a_test():
     assert 'interrupt="step=20", or' in text
 
 
+def test_a_warning_that_outlasts_the_training_is_told_so():
+    recorded = record(verdict=Verdict(Answer.ERROR, REASON))
+    report = build_report(recorded)
+    report["attempts"] = [{**report["attempts"][0], "outcome": "completed"}]
+    text = str(NothingProved(SpotRun(Result(recorded, report, Path("/runs/1")))))
+    assert "  next  a warning shorter than the rest of the training: warning=2 in place of 5 s" in text
+
+
 def test_an_error_of_the_machine_is_not_blamed_on_the_script(tmp_path: Path):
     failed = CannotRun.because(EnvironmentFailure("no engine", "it is down", "start it"), tmp_path)
     wrong = CannotRun.because(UsageError("no such setting", "a typo", "see --help"), tmp_path)

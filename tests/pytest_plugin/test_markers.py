@@ -39,6 +39,13 @@ def test_the_nearer_marker_wins_and_what_it_leaves_open_comes_from_around_it(pyt
     assert own["hyperparameters"] == {"epochs": "4", "lr": "0.1"}
 
 
+def test_a_nearer_profile_without_a_notice_leaves_the_warning_of_another_aside():
+    around = {"warning": 2, "grace": 5}
+    assert merged(around, {"profile": "sudden"}) == {"profile": "sudden", "grace": 5}
+    assert merged(around, {"profile": "ec2"}) == {"profile": "ec2", "warning": 2, "grace": 5}
+    assert merged(around, {"profile": "sudden", "warning": 1})["warning"] == 1  # which the plan refuses
+
+
 def test_parameters_bring_markers_of_their_own(pytester: pytest.Pytester):
     source = """
 @interrupt(warning=2)
