@@ -49,7 +49,9 @@ class SpotSimulator:
         self._calls += 1
         folder = self._folders(self._calls)
         try:
-            result = run_settings(self._settings(settings, folder))
+            chosen = self._settings(settings, folder)
+            folder = chosen.out or folder
+            result = run_settings(chosen)
         except EnvironmentFailure as error:
             if self._item.config.getoption("--spot-unavailable") == "skip":
                 pytest.skip(f"{error.what}: {error.why}")

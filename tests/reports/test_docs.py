@@ -30,7 +30,7 @@ def test_every_assumption_of_a_run_is_explained():
 
 
 def test_every_option_and_property_of_the_pytest_plugin_is_explained():
-    options = {option for option in re.findall(r'"(--spot-[\w-]+)",', Path(pytest_plugin.__file__).read_text())}
+    options = set(re.findall(r'"(--spot-[\w-]+)",', Path(pytest_plugin.__file__).read_text()))
     properties = {name for name, value in vars(SpotRun).items() if isinstance(value, property)}
     assert options
     assert all(f"`{option}" in page("pytest.md") for option in options)
