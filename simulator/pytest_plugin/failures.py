@@ -93,6 +93,8 @@ def explain(report: Report, folder: Path, wanted_tier: int | None = None) -> str
     if not errors and report["verdict"] != "survived":
         lines += _field("why", report["reason"]["why"])
         lines += _log_tail(report, folder)
+    for sentence in _unlike_sagemaker(report, bool(errors)):
+        lines += _field("note", f"unlike SageMaker: {sentence}")
     for sentence in report["not_proved"] if report["verdict"] == "survived" else ():
         lines += _field("open", sentence)
     if errors:
@@ -133,6 +135,17 @@ def _log_tail(report: Report, folder: Path) -> list[str]:
     except OSError:
         return []
     return [f"  log   {name} ends with:", *(f"        | {clean(line)}" for line in said)] if said else []
+
+
+def _unlike_sagemaker(report: Report, has_errors: bool) -> list[str]:
+    """What may be to blame in place of the script: where it failed and no rule knows why, all that differs from
+    SageMaker; with a finding, the differences only of a machine where /opt/ml had to be moved."""
+    from simulator.runtimes.process.isolation import FIDELITY_LOST, Isolation
+
+    if report["verdict"] != "failed":
+        return []
+    lost: list[str] = report["fidelity_lost"]
+    return lost if not has_errors or set(lost) & set(FIDELITY_LOST[Isolation.PLAIN]) else []
 
 
 def _outlasting_warning(report: Report) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from simulator.checks import RULES, Finding, Severity
 from simulator.core.errors import EnvironmentFailure, UsageError
 from simulator.pytest_plugin import CannotRun, DidNotSurvive, NothingProved, SpotRun
 from simulator.reports.json_report import build_report
+from simulator.runtimes.process.isolation import FIDELITY_LOST, Isolation
 from simulator.verdict import Answer, Reason, Verdict
 from tests.reports.story import record, story
 
@@ -58,6 +60,17 @@ def test_a_job_that_failed_without_a_finding_quotes_the_end_of_its_log(tmp_path:
     text = told(run_with(Verdict(Answer.FAILED, REASON), folder=tmp_path))
     assert text.startswith("the job ended Failed: the script does not survive step=40")
     assert "        | MemoryError\n" in text
+
+
+def test_what_differs_from_sagemaker_is_told_where_it_may_be_to_blame():
+    def differing(*sentences: str, findings: Sequence[Finding] = ()) -> str:
+        recorded = record(verdict=Verdict(Answer.FAILED, REASON, findings=list(findings)), fidelity_lost=sentences)
+        return told(SpotRun(Result(recorded, build_report(recorded), Path("/runs/1"))))
+
+    moved = FIDELITY_LOST[Isolation.PLAIN][1]
+    assert "  note  unlike SageMaker: no container" in differing("no container")
+    assert "unlike SageMaker" not in differing("no container", findings=[FROM_SCRATCH])
+    assert "/opt/ml is another folder" in differing("no container", moved, findings=[FROM_SCRATCH])
 
 
 def test_a_proof_weaker_than_asked_says_what_is_open_and_how_to_get_it():
