@@ -120,9 +120,7 @@ def run_folders(item: pytest.Item, tmp_path: Path) -> Folders:
 
 
 def _file_name(nodeid: str) -> str:
-    """A test's id as a folder's name; where that is not the id any more, a few digits tell two tests apart."""
-    readable = nodeid.replace("::", "-").replace("/", "-").replace(".py-", "-")
-    name = re.sub(r"[^\w.=\[\]-]+", "_", readable)
-    name = re.sub(r"[\[\]]", "-", name).strip("-.")[-_NAME_CHARACTERS:].lstrip("-.")
-    digest = hashlib.sha256(nodeid.encode()).hexdigest()[:6]
-    return name if re.fullmatch(r"[\w./:-]+", nodeid) and len(readable) <= _NAME_CHARACTERS else f"{name}-{digest}"
+    """A test's id as a folder's name; where it could not be kept as it is, a few digits tell two tests apart."""
+    readable = re.sub(r"\.py::|::|/", "-", nodeid)
+    name = re.sub(r"[^\w.=-]+", "-", readable)[-_NAME_CHARACTERS:].strip("-.")
+    return name if name == readable else f"{name}-{hashlib.sha256(nodeid.encode()).hexdigest()[:6]}"

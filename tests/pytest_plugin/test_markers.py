@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from simulator.pytest_plugin.fixture import run_folders
 from simulator.pytest_plugin.markers import marked_settings, merged
 
 pytest_plugins = ["pytester"]
@@ -53,6 +55,17 @@ def test_parameters_bring_markers_of_their_own(pytester: pytest.Pytester):
 def test(name): ...
 """
     assert [settings["interrupt"] for settings in settings_of(pytester, source)] == [("save",), ("5s",)]
+
+
+def test_under_spot_out_every_test_has_a_folder_that_bears_its_name(pytester: pytest.Pytester):
+    pytester.plugins.append("simulator.pytest_plugin")
+    moments = "@pytest.mark.parametrize('when', ['a/b', 'a b', 'c' * 300])"
+    source = f"import pytest\n{moments}\ndef test(when): ...\ndef test_b(): ..."
+    module = pytester.getmodulecol(source, ["--spot-out", "kept"])
+    folders = [run_folders(item, Path("unused"))(2).name for item in pytester.genitems([module])]
+    assert len(set(folders)) == 4
+    assert folders[-1] == f"{Path(module.nodeid).stem}-test_b-2"
+    assert max(map(len, folders)) < 100
 
 
 def test_a_call_wins_over_markers_and_takes_moments_as_people_write_them():

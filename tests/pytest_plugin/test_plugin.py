@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from simulator import pytest_plugin
 from simulator.app import simulate  # noqa: F401 - here, so that pytester does not unload it after each session
+from simulator.pytest_plugin import SpotRun
 from simulator.runtimes.process import Isolation, ProcessRuntime
 from tests.app import scripts
 from tests.app.harness import PATIENCE_SECONDS, ROOT, wait_until
@@ -70,6 +73,15 @@ def test_a_session_that_collects_imports_nothing_heavy(pytester: pytest.Pytester
 def test_the_marker_and_the_fixture_are_listed(pytester: pytest.Pytester):
     session(pytester, "--strict-markers", "--markers").stdout.fnmatch_lines(["@pytest.mark.interrupt(*when*"])
     session(pytester, "--fixtures").stdout.fnmatch_lines(["spot_simulator*", "*spot interruptions*"])
+
+
+def test_the_page_explains_every_option_and_every_property_of_a_run():
+    page = (ROOT / "docs" / "pytest.md").read_text()
+    options = set(re.findall(r'"(--spot-[\w-]+)",', Path(pytest_plugin.__file__).read_text()))
+    properties = {name for name, value in vars(SpotRun).items() if isinstance(value, property)} - {"is_open"}
+    assert options
+    assert [name for name in options if f"`{name} " not in page] == []
+    assert [name for name in properties if f"`run.{name}`" not in page] == []
 
 
 def test_a_marked_test_that_interrupts_nothing_fails(pytester: pytest.Pytester):

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
-from simulator import pytest_plugin
 from simulator.core.errors import ExitCode
 from simulator.core.plan import PROFILES, When
-from simulator.pytest_plugin import SpotRun
 from simulator.reports.assumptions import assumptions
 from simulator.reports.json_report import build_report
 from tests.reports.story import record
@@ -27,14 +24,6 @@ def test_every_assumption_of_a_run_is_explained():
     for assumption in assumptions(run.plan, run.options):
         assert f"| `{assumption.name}` |" in page("assumptions.md")
         assert assumption.option in page("assumptions.md")
-
-
-def test_every_option_and_property_of_the_pytest_plugin_is_explained():
-    options = set(re.findall(r'"(--spot-[\w-]+)",', Path(pytest_plugin.__file__).read_text()))
-    properties = {name for name, value in vars(SpotRun).items() if isinstance(value, property)}
-    assert options
-    assert all(f"`{option}" in page("pytest.md") for option in options)
-    assert all(f"`run.{name}`" in page("pytest.md") for name in properties - {"is_open"})
 
 
 def test_every_profile_is_explained():
