@@ -70,9 +70,10 @@ class SpotSimulator:
 
     def overlooked(self) -> str | None:
         """What a test that passed should not have passed over; None where there is no such thing."""
-        if not self._calls and is_marked(self._item):
+        if not self.runs and is_marked(self._item):
+            did = "went on although spot_simulator could not run" if self._calls else "never called spot_simulator"
             return (
-                f"the test is marked `{MARKER}`, but never called spot_simulator: nothing was interrupted\n"
+                f"the test is marked `{MARKER}`, but {did}: nothing was interrupted\n"
                 "  next: call it, spot_simulator(source_dir=…, entry_script=…), or remove the marker"
             )
         for run in self.runs:

@@ -93,10 +93,12 @@ def test_a_marked_test_that_interrupts_nothing_fails(pytester: pytest.Pytester):
         "def test_without_a_call(spot_simulator): ...\n"
         "@pytest.mark.interrupt('step=1')\n"
         "def test_skipped(spot_simulator):\n    pytest.skip('not here')\n"
+        "@pytest.mark.interrupt('step=1', warnin=2)\n"
+        "def test_that_goes_on(spot_simulator):\n    with pytest.raises(Exception):\n        spot_simulator()\n"
     )
     result = session(pytester)
-    result.assert_outcomes(errors=1, failed=1, skipped=1)
-    result.stdout.fnmatch_lines(["*does not use spot_simulator*", "*never called spot_simulator*"])
+    result.assert_outcomes(errors=1, failed=2, skipped=1)
+    result.stdout.fnmatch_lines(["*does not use spot_simulator*", "*never called*", "*although*could not run*"])
 
 
 def test_a_marked_module_may_hold_other_tests_too(pytester: pytest.Pytester):
