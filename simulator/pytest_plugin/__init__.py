@@ -5,26 +5,47 @@
         run = spot_simulator(source_dir="src", entry_script="train.py")
         assert run.survived
 
-pytest imports this at every start, also where no test wants it; the simulator itself is imported by the first call.
+pytest imports this at every start, also where no test wants it: whatever else there is, is imported when first used,
+and the simulator itself by the first call of the fixture.
 PYTEST_DONT_REWRITE
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simulator.pytest_plugin.failures import CannotRun, DidNotSurvive, NothingProved, SpotFailure
-from simulator.pytest_plugin.fixture import RUN_PROPERTY, SpotSimulator, run_folders
 from simulator.pytest_plugin.markers import MARKER, is_marked
-from simulator.pytest_plugin.run import SpotRun
+
+if TYPE_CHECKING:
+    from simulator.pytest_plugin.failures import CannotRun, DidNotSurvive, NothingProved
+    from simulator.pytest_plugin.fixture import SpotSimulator
+    from simulator.pytest_plugin.run import SpotRun
 
 __all__ = ["CannotRun", "DidNotSurvive", "NothingProved", "SpotRun", "SpotSimulator", "spot_simulator"]
 
-_SIMULATOR = pytest.StashKey[SpotSimulator]()
+RUN_PROPERTY = "spot_run"
+"""The name under which junit.xml and the summary hold a test's runs."""
+
+_ROOMS = {
+    "CannotRun": "failures",
+    "DidNotSurvive": "failures",
+    "NothingProved": "failures",
+    "SpotRun": "run",
+    "SpotSimulator": "fixture",
+}
+_SIMULATOR = pytest.StashKey["SpotSimulator"]()
+
+
+def __getattr__(name: str) -> Any:
+    """The public classes, imported when first asked for."""
+    if name in _ROOMS:
+        return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -61,7 +82,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def spot_simulator(request: pytest.FixtureRequest, tmp_path: Path) -> SpotSimulator:
     """Run a training script under spot interruptions: run = spot_simulator(source_dir="src", entry_script="train.py"),
     then assert run.survived, or run.assert_survived(tier=1). Keywords are the settings of spot-simulator run."""
-    simulator = SpotSimulator(request.node, run_folders(request.node, tmp_path))
+    from simulator.pytest_plugin.fixture import SpotSimulator, run_folders
+
+    simulator = SpotSimulator(request.node, run_folders(request.node, tmp_path), RUN_PROPERTY)
     request.node.stash[_SIMULATOR] = simulator
     return simulator
 
@@ -95,6 +118,8 @@ def pytest_runtest_makereport(
     simulator = item.stash.get(_SIMULATOR, None)
     if simulator is None or report.when != "call" or not report.failed or call.excinfo is None:
         return report
+    from simulator.pytest_plugin.failures import SpotFailure
+
     if not isinstance(call.excinfo.value, SpotFailure | pytest.fail.Exception):
         report.sections += [("spot-simulator", text) for text in simulator.told()]
     return report

@@ -18,9 +18,6 @@ from simulator.pytest_plugin.run import SpotRun
 if TYPE_CHECKING:
     from simulator.app.settings import Settings
 
-RUN_PROPERTY = "spot_run"
-"""The name under which junit.xml and the summary hold a test's runs."""
-
 _NAME_CHARACTERS = 80
 
 Folders = Callable[[int], Path]
@@ -36,8 +33,8 @@ class SpotSimulator:
     CannotRun where the settings are wrong or the machine fails.
     """
 
-    def __init__(self, item: pytest.Item, folders: Folders) -> None:
-        self._item, self._folders = item, folders
+    def __init__(self, item: pytest.Item, folders: Folders, property_name: str) -> None:
+        self._item, self._folders, self._property = item, folders, property_name
         self.runs: list[SpotRun] = []
         self._calls = 0
 
@@ -60,7 +57,7 @@ class SpotSimulator:
             raise CannotRun.because(error, folder) from None
         run = SpotRun(result)
         self.runs.append(run)
-        self._item.user_properties.append((RUN_PROPERTY, run.in_one_line()))
+        self._item.user_properties.append((self._property, run.in_one_line()))
         if run.is_open:
             raise NothingProved(run)
         return run

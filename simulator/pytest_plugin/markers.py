@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from simulator.core.plan import gives_notice
-
 MARKER = "interrupt"
 
 _TEXTS = ("hyperparameters", "environment", "metrics")  # maps whose values are texts, however they were written
@@ -34,6 +32,8 @@ def marked_settings(item: pytest.Item) -> dict[str, Any]:
 
 def merged(settings: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Both, the second on top; maps (hyperparameters, metrics …) key by key, as options and files are merged."""
+    from simulator.core.plan import gives_notice
+
     result = dict(settings)
     for name, value in over.items():
         plain = _plain(name, value)
