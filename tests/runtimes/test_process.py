@@ -59,7 +59,8 @@ def test_a_python_below_tmp_is_seen_although_tmp_is_the_instances_own() -> None:
         venv.create(folder, symlinks=True)
         ask = "from simulator.runtimes.process.isolation import best_isolation; print(best_isolation().value)"
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-        program = [f"{folder}/bin/python", "-c", ask]
+        Path(folder, "beside").mkdir()
+        program = [f"{folder}/beside/../bin/python", "-c", ask]
         done = subprocess.run(program, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == best_isolation().value
 

@@ -14,6 +14,7 @@ from pathlib import Path
 ENTER = Path(__file__).with_name("enter.sh")
 UNSHARE = Path(__file__).with_name("unshare.py")
 PROBE_SECONDS = 20.0
+PYTHON = os.path.normpath(sys.executable)  # one started as ../bin/python is not found from within
 
 
 class Isolation(StrEnum):
@@ -46,7 +47,7 @@ def entering(
     """The command that runs `command` as PID 1 of fresh namespaces, killed when the harness's spawning thread dies."""
     user = ["--user"] if isolation is Isolation.USER_NAMESPACES else []
     return [
-        *(sys.executable, "-I", "-S", str(UNSHARE), *user),
+        *(PYTHON, "-I", "-S", str(UNSHARE), *user),
         *("/bin/sh", str(ENTER), str(instance), local_path, workdir, host, _kept_folders(), "--"),
         *command,
     ]
@@ -84,7 +85,7 @@ def problem_with(isolation: Isolation) -> str:
     with tempfile.TemporaryDirectory(prefix="spot-simulator-probe-", ignore_cleanup_errors=True) as folder:
         instance = Path(folder)
         make_folders(instance)
-        command = entering(isolation, instance, "/opt/ml/checkpoints", "/", "algo-1", [sys.executable, "-c", ""])
+        command = entering(isolation, instance, "/opt/ml/checkpoints", "/", "algo-1", [PYTHON, "-c", ""])
         try:
             ready = ["/bin/sh", "-c", 'exec "$@" <&1', "sh", *command]  # what it says of itself goes to the output
             done = subprocess.run(ready, capture_output=True, timeout=PROBE_SECONDS, check=False)
@@ -99,7 +100,7 @@ def problem_with(isolation: Isolation) -> str:
 def _kept_folders() -> str:
     """Folders that hold this Python and that the instance's view would hide: mounts below the top level, which an
     overlay of the top-level folder does not show, and what is below /tmp, which is the instance's own."""
-    needed = {Path(prefix) for prefix in (sys.prefix, sys.base_prefix)}
+    needed = {Path(os.path.normpath(prefix)) for prefix in (sys.prefix, sys.base_prefix)}
     needed |= {path.resolve() for path in needed}
     kept = {parent for path in needed for parent in (path, *path.parents) if parent.is_mount()}
     kept |= {path for path in needed if path.is_relative_to("/tmp")}

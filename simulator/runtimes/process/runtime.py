@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from simulator.runtimes.port import AttemptSpec, InstancePaths, ProcessInfo, Run
 from simulator.runtimes.proc import read_group, read_namespace
 from simulator.runtimes.process.isolation import (
     FIDELITY_LOST,
+    PYTHON,
     Isolation,
     best_isolation,
     entering,
@@ -44,7 +44,7 @@ class ProcessRuntime:
 
     name = RuntimeName.PROCESS
 
-    def __init__(self, python: str = sys.executable, isolation: Isolation | None = None) -> None:
+    def __init__(self, python: str = PYTHON, isolation: Isolation | None = None) -> None:
         self._python = python
         self.mode = isolation or best_isolation()
 
