@@ -59,6 +59,7 @@ class Settings(BaseModel):
     baseline: bool = False
     max_runtime: PositiveFloat = 86_400.0
     max_wait: PositiveFloat | None = None
+    checkpoint_config: bool = True
     checkpoint_s3_uri: str | None = None
     checkpoint_local_path: str = CHECKPOINT_LOCAL_PATH
     s3_endpoint: str | None = None

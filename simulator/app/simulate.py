@@ -6,7 +6,7 @@ import errno
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.app.bundled import DEFAULT_INTERRUPTION, bundled_job
+from simulator.app.lint import is_refused, refusal
 from simulator.app.runtimes import choose_runtime, fit_job, make_runtimes
 from simulator.app.settings import Settings, load_settings
 from simulator.checkpoints.sync import SyncOptions
@@ -93,6 +94,8 @@ def sweep_everything() -> list[str]:
 
 def _run_within(settings: Settings, stack: ExitStack) -> Result:
     plan, job = _plan_and_job(settings)
+    if is_refused(settings):
+        return _refused(settings, plan, job, stack)
     view = stack.enter_context(open_view(settings.view))
     runtime = choose_runtime(settings, view.say)
     stack.callback(runtime.close)
@@ -106,9 +109,20 @@ def _run_within(settings: Settings, stack: ExitStack) -> Result:
         stack.callback(shutil.rmtree, scratch, ignore_errors=True)
     with shielded():
         s3 = stack.enter_context(_open_s3(settings, runtime, run_id, view))
-    folder = RunFolder.create(settings.out or Path("runs") / job.TrainingJobName, view.say)
-    stack.callback(folder.close)
+    folder = _run_folder(settings, job, stack, view.say)
     return _Run(settings, plan, job, runtime, s3, scratch, run_id, folder, view).carry_out()
+
+
+def _refused(settings: Settings, plan: Plan, job: TrainingJob, stack: ExitStack) -> Result:
+    folder = _run_folder(settings, job, stack, lambda line: None)
+    record = refusal(settings, plan, job, [folder.on_event])
+    return Result(record, folder.write_report(record), folder.path)
+
+
+def _run_folder(settings: Settings, job: TrainingJob, stack: ExitStack, say: Callable[[str], None]) -> RunFolder:
+    folder = RunFolder.create(settings.out or Path("runs") / job.TrainingJobName, say)
+    stack.callback(folder.close)
+    return folder
 
 
 class _Run:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from simulator.checks import (
+    checkpoint_growth,
     crash_on_restore,
     lost_progress,
     lying_exit,
@@ -18,8 +19,12 @@ from simulator.checks import (
     no_model,
     not_durable_in_time,
     restarted_from_scratch,
+    save_overhead,
+    shared_path_collision,
     sigterm_ignored,
     sigterm_swallowed,
+    spot_without_checkpoints,
+    torn_checkpoint,
     wrong_path,
 )
 from simulator.checks.evidence import Evidence
@@ -33,14 +38,19 @@ RULES: Mapping[str, Rule] = {
         no_checkpoint.RULE,
         restarted_from_scratch.RULE,
         lost_progress.RULE,
+        torn_checkpoint.RULE,
         sigterm_swallowed.RULE,
         sigterm_ignored.RULE,
         not_durable_in_time.RULE,
         wrong_path.RULE,
+        checkpoint_growth.RULE,
         lying_exit.RULE,
         no_model.RULE,
         max_wait_exceeded.RULE,
+        save_overhead.RULE,
+        spot_without_checkpoints.RULE,
         crash_on_restore.RULE,
+        shared_path_collision.RULE,
     )
 }
 

@@ -248,7 +248,7 @@ class Evidence:
             files = self.manifest("before-restore", attempt + 1)
         if files is None:
             raise EvidenceMissing(f"attempt {attempt} has no manifest of what was in S3 when the instance went")
-        return self.files.durable(files)
+        return self.files.durable(files, until=attempt)
 
     def checkpoints_at_kill(self, attempt: int) -> list[DurableFile]:
         """What of it may be a checkpoint: not empty, no marker, no temporary file, no log."""

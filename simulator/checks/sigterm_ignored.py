@@ -71,6 +71,23 @@ RULE = Rule(
     "        train(step)\n"
     "  +     if stop.is_set():\n"
     "  +         save(state, CHECKPOINTS); sys.exit(0)",
+    fails="""\
+signal.signal(signal.SIGTERM, lambda *_: stop.set())
+for epoch in range(epochs):
+    train_for_ten_minutes(epoch)
+    if stop.is_set():  # looked at long after the 120 s are over
+        save(epoch)
+        sys.exit(0)
+""",
+    passes="""\
+signal.signal(signal.SIGTERM, lambda *_: stop.set())
+for epoch in range(epochs):
+    for step, batch in enumerate(batches(epoch)):
+        train(batch)
+        if stop.is_set():
+            save(epoch, step)
+            sys.exit(0)
+""",
     source="StoppingCondition: SIGTERM, then SIGKILL after 120 s; pytorch-lightning #1455; spd #677, #741",
     check=check,
 )

@@ -118,6 +118,18 @@ RULE = Rule(
     '  + ENTRYPOINT ["python", "train.py"]\n'
     '  + ENTRYPOINT ["tini", "-g", "--", "python", "train.py"]   # where a driver must stay\n'
     "and never depend on the handler alone: save at regular intervals too.",
+    fails="""\
+#!/bin/sh
+# start.sh, PID 1: SIGTERM ends here, and the handler in train.py is never called
+pip install -r requirements.txt
+python train.py
+""",
+    passes="""\
+#!/bin/sh
+# start.sh: exec makes the training process PID 1
+pip install -r requirements.txt
+exec python train.py
+""",
     source="Amazon SageMaker, How Amazon SageMaker runs your training image (exec form); SDK v3's driver, measured; "
     "aws/sagemaker-training-toolkit #125",
     check=check,

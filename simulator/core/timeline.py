@@ -12,11 +12,11 @@ from typing import Any
 class Kind(StrEnum):
     """What can happen. The comment after each kind names the fields of its events' `data`."""
 
-    RUN_STARTED = "run-started"  # job, CheckpointConfig, StoppingCondition, interruptions, profile, seed, runtime, …
+    RUN_STARTED = "run-started"  # job, CheckpointConfig or null, StoppingCondition, interruptions, profile, seed, …
     ATTEMPT_STARTED = "attempt-started"  # host
     SECONDARY_STATUS = "secondary-status"  # status, message
     PROCESS_STARTED = "process-started"  # identity (container id or pid)
-    PROCESS_EXITED = "process-exited"  # exit_code, after_sigterm
+    PROCESS_EXITED = "process-exited"  # exit_code, after_sigterm, log_tail, log_about_checkpoints (the first lines)
     PROCESSES = "processes"  # when, processes: [{pid, ppid, command, catches_sigterm, ignores_sigterm, blocks_sigterm}]
     METRIC = "metric"  # name, value, line
     LOG_MATCHED = "log-matched"  # regex, line
@@ -26,6 +26,8 @@ class Kind(StrEnum):
     FILE_CHANGED = "file-changed"  # path, bytes; a write under the checkpoint path was seen (may be still growing)
     FILE_SETTLED = "file-settled"  # path, bytes; the write seemed finished (no change for one scan)
     FILE_DELETED = "file-deleted"  # path
+    FILE_WRITERS = "file-writers"  # writes; of the files that several processes wrote: files: {path: [{pid, first_at,
+    # last_at, writes, bytes}]} in order, processes: {pid: {pid, ppid, command}}; none where it could not be seen
     UPLOAD_STARTED = "upload-started"  # path, bytes
     UPLOAD_FINISHED = "upload-finished"  # path, bytes, seconds, lag_seconds, digest
     UPLOAD_FAILED = "upload-failed"  # path, error

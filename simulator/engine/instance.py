@@ -17,11 +17,13 @@ from simulator.checkpoints.folder import Found, look
 from simulator.checkpoints.restore import restore
 from simulator.checkpoints.store import Manifest, ObjectStore, TransferAbandoned
 from simulator.checkpoints.sync import CheckpointSync, SyncOptions
+from simulator.checkpoints.writers import WriterWatch
 from simulator.core.attempt import Act, AttemptMachine, Command, Outcome
 from simulator.core.job import TrainingJob
 from simulator.core.lifecycle import SecondaryStatus
 from simulator.core.metrics import MetricReader
 from simulator.core.timeline import Event, Kind
+from simulator.engine.checkpoint_talk import CheckpointTalk
 from simulator.engine.clock import SystemClock
 from simulator.engine.contents import folder_contents
 from simulator.engine.interrupts import shielded
@@ -87,6 +89,7 @@ class Instance:
         self._inbox: queue.SimpleQueue[Exited | Broken | None] = queue.SimpleQueue()
         self._metrics = MetricReader(job.MetricDefinitions)
         self._log_tail: deque[str] = deque(maxlen=LOG_TAIL_LINES)
+        self._talk = CheckpointTalk()
 
     def live(self) -> Ended:
         """Run the attempt to its end. Raises EnvironmentFailure; whatever happens, the instance is wiped."""
@@ -108,6 +111,7 @@ class Instance:
                 checkpoints=checkpoints,
             )
             restored = look(checkpoints, self._job.CheckpointConfig.LocalPath).files
+            self._talk = CheckpointTalk(restored)
             with shielded():
                 running = self._runtime.start(spec)
             self._set_status(SecondaryStatus.TRAINING)
@@ -140,15 +144,23 @@ class Instance:
         return self._ended(Ended(Outcome.RECLAIMED, None))
 
     def _train(self, running: RunningAttempt, restored: Mapping[str, Found]) -> Ended:
+        writers = WriterWatch(running.paths.checkpoints, self._job.CheckpointConfig.LocalPath, self._clock.now)
+
+        def emit(kind: Kind, data: Mapping[str, Any]) -> None:
+            self._emit(kind, data)
+            if kind is Kind.FILE_CHANGED:
+                writers.also_below(data["path"])
+
         sync = CheckpointSync(
             running.paths.checkpoints,
             self._store,
             self._clock,
-            self._emit,
+            emit,
             self._sync_options,
             running.grant_access,
         )
         try:
+            writers.start()
             sync.start(restored)
             self._emit(Kind.PROCESS_STARTED, {"identity": running.identity})
             self._watch(running)
@@ -160,10 +172,13 @@ class Instance:
                     "exit_code": exit_code,
                     "after_sigterm": self._machine.sigterm_sent,
                     "log_tail": list(self._log_tail),
+                    "log_about_checkpoints": self._talk.lines,
                 },
             )
+            self._tell_writers(writers)
             self._last_uploads(sync, outcome)
         finally:
+            writers.stop()
             sync.stop_at_once()
         if sync.failure is not None:
             raise sync.failure
@@ -173,6 +188,11 @@ class Instance:
         if outcome is Outcome.RECLAIMED:
             self._set_status(SecondaryStatus.INTERRUPTED)
         return self._ended(Ended(outcome, exit_code, _failure_reason(running.paths.output)))
+
+    def _tell_writers(self, writers: WriterWatch) -> None:
+        told = writers.stop()
+        if told is not None:
+            self._emit(Kind.FILE_WRITERS, asdict(told))
 
     def _until_exit(self, running: RunningAttempt, sync: CheckpointSync) -> int:
         """Do what the machine commands, when it commands it, until the entrypoint has ended."""
@@ -265,6 +285,7 @@ class Instance:
         self._recorder.log(self._number, raw)
         line = raw.decode("utf-8", "replace")
         self._log_tail.append(line[:LOG_LINE_CHARACTERS])
+        self._talk.hear(line)
         for reading in self._metrics.read(line):
             self._emit(Kind.METRIC, {"name": reading.name, "value": reading.value, "line": line[:LOG_LINE_CHARACTERS]})
         with self._lock:
