@@ -48,6 +48,31 @@ class Process:
     catches_sigterm: bool
     ignores_sigterm: bool
     blocks_sigterm: bool
+    pends_sigterm: bool | None = None  # None: the timeline does not tell
+    state: str = ""
+    wchan: str = ""
+    started: int | None = None
+
+    @classmethod
+    def read(cls, entry: Mapping[str, Any]) -> Process:
+        """One entry of the event; runs of older versions have fewer fields."""
+        pends, started = entry.get("pends_sigterm"), entry.get("started")
+        return cls(
+            int(entry["pid"]),
+            int(entry["ppid"]),
+            str(entry.get("command", "")),
+            bool(entry.get("catches_sigterm")),
+            bool(entry.get("ignores_sigterm")),
+            bool(entry.get("blocks_sigterm")),
+            None if pends is None else bool(pends),
+            str(entry.get("state", "")),
+            str(entry.get("wchan", "")),
+            None if started is None else int(started),
+        )
+
+    def is_same_as(self, other: Process) -> bool:
+        """Whether it is the same process at another instant; a pid alone may have been given again."""
+        return self.pid == other.pid and (None in (self.started, other.started) or self.started == other.started)
 
     def as_dict(self) -> dict[str, Any]:
         """The process as a finding's evidence holds it."""
@@ -59,6 +84,14 @@ class Process:
             "ignores_sigterm": self.ignores_sigterm,
             "blocks_sigterm": self.blocks_sigterm,
         }
+
+
+@dataclass(frozen=True)
+class Look:
+    """Who was there at an instant."""
+
+    at: float
+    processes: Sequence[Process]
 
 
 class Evidence:
@@ -75,6 +108,8 @@ class Evidence:
             self._by_kind[event.attempt, event.kind].append(event)
         self.attempts = sorted({event.attempt for event in timeline.of(Kind.ATTEMPT_STARTED)})
         self._answers: dict[Callable[[Evidence], object], object] = {}
+        self._writes: dict[int, list[Version]] = {}
+        self._reactions: dict[int, list[Version]] = {}
 
     def once(self, question: Callable[[Evidence], T]) -> T:
         """The answer to a question that several rules ask, worked out once."""
@@ -193,16 +228,15 @@ class Evidence:
         before = [event for event in snapshots if event.at <= signal.at]
         if not before:
             return []
+        return [Process.read(entry) for entry in before[-1].data["processes"]]
+
+    def looks_after_sigterm(self, attempt: int) -> list[Look]:
+        """The processes as they were seen between SIGTERM and the end, in order; empty for runs of older versions."""
+        signal = self.sigterm(attempt)
         return [
-            Process(
-                int(entry["pid"]),
-                int(entry["ppid"]),
-                str(entry.get("command", "")),
-                bool(entry.get("catches_sigterm")),
-                bool(entry.get("ignores_sigterm")),
-                bool(entry.get("blocks_sigterm")),
-            )
-            for entry in before[-1].data["processes"]
+            Look(event.at, [Process.read(entry) for entry in event.data["processes"]])
+            for event in self.of(Kind.PROCESSES, attempt)
+            if signal is not None and event.at > signal.at and event.data.get("processes")
         ]
 
     # Progress.
@@ -263,7 +297,10 @@ class Evidence:
         return moments
 
     def _checkpoint_writes(self, attempt: int) -> list[Version]:
-        return [version for version in self.files.by_attempt.get(attempt, ()) if may_be_a_checkpoint(version.path)]
+        if attempt not in self._writes:
+            versions = self.files.by_attempt.get(attempt, ())
+            self._writes[attempt] = [version for version in versions if may_be_a_checkpoint(version.path)]
+        return self._writes[attempt]
 
     def cadence_seconds(self, attempt: int) -> float | None:
         """The longest the script went without beginning a save, counted from its start; None without saves."""
@@ -276,6 +313,11 @@ class Evidence:
     def saves_in_reaction(self, attempt: int) -> list[Version]:
         """Writes begun because the script was told: the first after the notice or after SIGTERM, if it came sooner than
         the script's habit explains; and what it wrote last before it left by itself."""
+        if attempt not in self._reactions:
+            self._reactions[attempt] = self._find_reactions(attempt)
+        return self._reactions[attempt]
+
+    def _find_reactions(self, attempt: int) -> list[Version]:
         notice, sigterm = self.notice(attempt), self.sigterm(attempt)
         found: dict[int, Version] = {}
         for told in (notice, sigterm):

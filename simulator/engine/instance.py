@@ -22,11 +22,13 @@ from simulator.core.attempt import Act, AttemptMachine, Command, Outcome
 from simulator.core.job import TrainingJob
 from simulator.core.lifecycle import SecondaryStatus
 from simulator.core.metrics import MetricReader
+from simulator.core.reaction import LinesToKeep
 from simulator.core.timeline import Event, Kind
 from simulator.engine.checkpoint_talk import CheckpointTalk
 from simulator.engine.clock import SystemClock
 from simulator.engine.contents import folder_contents
 from simulator.engine.interrupts import shielded
+from simulator.engine.looks import Looks, take_look
 from simulator.engine.recorder import Recorder
 from simulator.notices.file import give_notice
 from simulator.runtimes.port import AttemptSpec, RunningAttempt, Runtime
@@ -86,6 +88,8 @@ class Instance:
         self._sync_options, self._flush_after_exit = sync_options, flush_after_exit
         self._set_status, self._tick = set_status, tick
         self._lock = threading.RLock()  # the machine's: events reach it from several threads
+        self._kept: LinesToKeep | None = None  # which lines go on the timeline, once the script was told
+        self._looks: Looks | None = None
         self._inbox: queue.SimpleQueue[Exited | Broken | None] = queue.SimpleQueue()
         self._metrics = MetricReader(job.MetricDefinitions)
         self._log_tail: deque[str] = deque(maxlen=LOG_TAIL_LINES)
@@ -164,7 +168,11 @@ class Instance:
             sync.start(restored)
             self._emit(Kind.PROCESS_STARTED, {"identity": running.identity})
             self._watch(running)
-            exit_code = self._until_exit(running, sync)
+            try:
+                exit_code = self._until_exit(running, sync)
+            finally:
+                if self._looks is not None:
+                    self._looks.stop()
             outcome = self._machine.outcome(exit_code)
             self._emit(
                 Kind.PROCESS_EXITED,
@@ -225,24 +233,33 @@ class Instance:
                 self._do_triggered(command)
             case Act.GIVE_NOTICE:
                 give_notice(running.paths.input_config, self._clock.wall_at(command.terminate_at))
+                self._kept = LinesToKeep()
                 self._emit(
                     Kind.NOTICE_GIVEN, {"scheduled_at": command.scheduled_at, "terminate_at": command.terminate_at}
                 )
             case Act.LOOK_AT_PROCESSES:
-                self._look(running, "before-sigterm")
+                take_look(running, "before-sigterm", self._clock, self._emit)
             case Act.SIGTERM:
                 if self._machine.stopping is not None:
                     self._set_status(SecondaryStatus.STOPPING)
+                tail, self._kept, sending_at = list(self._log_tail.copy()), LinesToKeep(), self._clock.now()
                 delivered = running.signal(signal.SIGTERM)
                 if delivered:
                     self._machine.delivered(command.act)
-                self._emit(
+                sent = self._emit(
                     Kind.SIGNAL_SENT,
-                    {"signal": "SIGTERM", "scheduled_at": command.scheduled_at, "delivered": delivered},
+                    {
+                        "signal": "SIGTERM",
+                        "scheduled_at": command.scheduled_at,
+                        "sending_at": sending_at,
+                        "delivered": delivered,
+                        "log_tail": tail,
+                    },
                 )
+                ends_at = self._machine.grace_ends_at
+                if delivered and ends_at is not None:
+                    self._looks = Looks(running, self._clock, self._emit, sent.at, ends_at)
             case Act.SIGKILL:
-                if self._machine.sigterm_sent:
-                    self._look(running, "before-sigkill")
                 sync.freeze()  # at this instant the instance is gone: what is still on its way is lost
                 observed = running.kill()
                 if observed:
@@ -251,10 +268,6 @@ class Instance:
 
     def _do_triggered(self, command: Command) -> None:
         self._emit(Kind.TRIGGER_FIRED, {"interruption": self._number, "observed_at": command.scheduled_at})
-
-    def _look(self, running: RunningAttempt, when: str) -> None:
-        processes = [asdict(process) for process in running.processes()]
-        self._emit(Kind.PROCESSES, {"when": when, "processes": processes})
 
     def _last_uploads(self, sync: CheckpointSync, outcome: Outcome) -> None:
         """The uploads that the instance still has time for: all of them when the job ended by itself; after an exit
@@ -288,6 +301,8 @@ class Instance:
         self._talk.hear(line)
         for reading in self._metrics.read(line):
             self._emit(Kind.METRIC, {"name": reading.name, "value": reading.value, "line": line[:LOG_LINE_CHARACTERS]})
+        if self._kept is not None and self._kept.keeps(line[:LOG_LINE_CHARACTERS], bool(self._metrics.read(line))):
+            self._emit(Kind.LOG_LINE, {"line": line[:LOG_LINE_CHARACTERS]})
         with self._lock:
             matched = self._machine.on_line(line, self._clock.now())
         if matched:

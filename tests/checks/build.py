@@ -138,10 +138,14 @@ class Attempt:
         if self.run.profile.warning_seconds is not None:
             self.add(Kind.NOTICE_GIVEN, scheduled_at=self.run.now)
 
-    def sigterm(self, processes: Sequence[Mapping[str, Any]] = ()) -> None:
+    def sigterm(self, processes: Sequence[Mapping[str, Any]] = (), log_tail: Sequence[str] = ()) -> None:
         """SIGTERM reaches the entrypoint."""
         self.add(Kind.PROCESSES, when="before-sigterm", processes=list(processes))
-        self.add(Kind.SIGNAL_SENT, signal="SIGTERM", scheduled_at=self.run.now, delivered=True)
+        self.add(Kind.SIGNAL_SENT, signal="SIGTERM", scheduled_at=self.run.now, delivered=True, log_tail=list(log_tail))
+
+    def look(self, *processes: Mapping[str, Any]) -> None:
+        """Who is still there after SIGTERM."""
+        self.add(Kind.PROCESSES, when="after-sigterm", looked_at=self.run.now, processes=list(processes))
 
     def kill(self) -> None:
         """The instance goes now, with SIGKILL."""
