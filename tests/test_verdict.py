@@ -284,6 +284,18 @@ def test_a_different_model_is_not_tier_1() -> None:
     assert verdict_of(run, uninterrupted(), uninterrupted()).tier == 2
 
 
+def test_a_model_that_could_not_be_read_is_not_taken_for_equal() -> None:
+    runs = [good(), uninterrupted(), uninterrupted()]
+    for run in runs:
+        run.events = [
+            Event(event.at, event.kind, event.attempt, {"files": {"m.bin": {"bytes": 9, "digest": "unreadable"}}})
+            if event.kind is Kind.MODEL_FILES
+            else event
+            for event in run.events
+        ]
+    assert verdict_of(*runs).tier == 2
+
+
 def test_steps_done_again_must_be_equal_too() -> None:
     run = Run(interrupt="step=57")
     with run.attempt() as first:

@@ -142,7 +142,7 @@ class _Run:
     ) -> None:
         self._settings, self._plan, self._job, self._runtime, self._s3 = settings, plan, job, runtime, s3
         self._scratch, self._run_id, self._folder, self._view = scratch, run_id, folder, view
-        self._options = EngineOptions(_sync_options(settings), settings.flush_after_exit)
+        self._options = EngineOptions(_sync_options(settings), settings.flush_after_exit, read_states=settings.baseline)
 
     def carry_out(self) -> Result:
         """Run, judge, report; what cuts the run short is raised after the partial report was written."""

@@ -42,6 +42,9 @@ class Kind(StrEnum):
     MANIFEST = "manifest"  # when (kill | before-restore | restored | end), files: {path: {bytes, digest}}
     WRITTEN_PATHS = "written-paths"  # paths: [{path, bytes}] written outside the mounts, by the container's diff
     MODEL_FILES = "model-files"  # files: {path: {bytes, digest}} under /opt/ml/model
+    STATE = "state"  # place (checkpoints | model), when (written | end), path, format, bytes, digest,
+    #                  tensors: {name: {shape, dtype, digest, value?}}, left_out?, unread?: only with --baseline
+    SAMPLES = "samples"  # epoch, step, ids, source (log | sidecar); or truncated: why there are no more
     INSTANCE_WIPED = "instance-wiped"  # left: what could not be removed
     ATTEMPT_ENDED = "attempt-ended"  # outcome (reclaimed | completed | failed | stopped), exit_code
     WARNING = "warning"  # message

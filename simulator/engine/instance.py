@@ -30,6 +30,8 @@ from simulator.engine.contents import folder_contents
 from simulator.engine.interrupts import shielded
 from simulator.engine.looks import Looks, take_look
 from simulator.engine.recorder import Recorder
+from simulator.engine.samples import SampleRecorder
+from simulator.engine.state_watch import StateWatch
 from simulator.notices.file import give_notice
 from simulator.runtimes.port import AttemptSpec, RunningAttempt, Runtime
 
@@ -81,6 +83,7 @@ class Instance:
         flush_after_exit: bool,
         set_status: Callable[[SecondaryStatus], None],
         tick: Callable[[float], None],
+        read_states: bool = False,
     ) -> None:
         self._number, self._job, self._machine = number, job, machine
         self._runtime, self._store, self._recorder, self._clock = runtime, store, recorder, clock
@@ -94,6 +97,9 @@ class Instance:
         self._metrics = MetricReader(job.MetricDefinitions)
         self._log_tail: deque[str] = deque(maxlen=LOG_TAIL_LINES)
         self._talk = CheckpointTalk()
+        self._samples = SampleRecorder(self._emit)
+        self._read_states = read_states
+        self._states: StateWatch | None = None
 
     def live(self) -> Ended:
         """Run the attempt to its end. Raises EnvironmentFailure; whatever happens, the instance is wiped."""
@@ -163,6 +169,8 @@ class Instance:
             self._sync_options,
             running.grant_access,
         )
+        if self._read_states:
+            self._states = StateWatch(running.paths.checkpoints, self._emit)
         try:
             writers.start()
             sync.start(restored)
@@ -188,10 +196,15 @@ class Instance:
         finally:
             writers.stop()
             sync.stop_at_once()
+            if self._states is not None:
+                self._states.stop()
         if sync.failure is not None:
             raise sync.failure
         self._record_manifest("kill" if outcome is Outcome.RECLAIMED else "end", self._store.digests())
         self._emit(Kind.MODEL_FILES, {"files": folder_contents(running.paths.model)})
+        self._samples.take_sidecar(running.paths.output)
+        if self._states is not None and outcome is Outcome.COMPLETED:
+            self._states.read_end(running.paths.model)
         self._emit(Kind.WRITTEN_PATHS, {"paths": [asdict(path) for path in running.written_paths()]})
         if outcome is Outcome.RECLAIMED:
             self._set_status(SecondaryStatus.INTERRUPTED)
@@ -299,6 +312,7 @@ class Instance:
         line = raw.decode("utf-8", "replace")
         self._log_tail.append(line[:LOG_LINE_CHARACTERS])
         self._talk.hear(line)
+        self._samples.take_line(line)
         for reading in self._metrics.read(line):
             self._emit(Kind.METRIC, {"name": reading.name, "value": reading.value, "line": line[:LOG_LINE_CHARACTERS]})
         if self._kept is not None and self._kept.keeps(line[:LOG_LINE_CHARACTERS], bool(self._metrics.read(line))):
@@ -325,6 +339,8 @@ class Instance:
             self._machine.on_event(event)
             if before is None and self._machine.reclaim is not None:
                 self._inbox.put(None)  # wake the loop: the reclaim has begun
+        if kind is Kind.FILE_SETTLED and self._states is not None:
+            self._states.settled(str(event.data["path"]))
         return event
 
     def _record_manifest(self, when: str, manifest: Manifest) -> None:

@@ -22,10 +22,12 @@ from simulator.runtimes.port import Runtime
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """Named assumptions that the engine works with: see docs/assumptions.md."""
+    """Named assumptions that the engine works with: see docs/assumptions.md. `read_states` is none: it has the content
+    of checkpoints and models noted, for runs that will be compared."""
 
     sync: SyncOptions = field(default_factory=SyncOptions)
     flush_after_exit: bool = True
+    read_states: bool = False
 
 
 def asked_for(job: TrainingJob, plan: Plan, runtime: str, fidelity_lost: Sequence[str]) -> dict[str, Any]:
@@ -99,6 +101,7 @@ class JobRun:
             flush_after_exit=self._options.flush_after_exit,
             set_status=lambda status: self._set_status(status, number),
             tick=self._tick,
+            read_states=self._options.read_states,
         )
         ended = instance.live()
         self._ran_seconds += self._clock.now() - began_at

@@ -71,6 +71,8 @@ def summary(report: Report, folder: Path | None = None) -> RenderableType:
     sections += _section("What was lost", list(_losses(report)))
     sections += _section("Time and money", list(_money(report)))
     sections += _section("What was not proved", [Text(clean(line)) for line in report["not_proved"]])
+    if report["verdict"] == "survived":
+        sections += _section("What was not tried", [Text(clean(line)) for line in report.get("not_tried", ())])
     sections += _section("Unlike SageMaker", [Text(clean(line)) for line in report["fidelity_lost"]])
     sections += _section("Signal and grace", list(_grace(report)))
     sections += _section("Warnings", _warnings(report))

@@ -15,6 +15,7 @@ from simulator.core.timeline import Event, Kind, Timeline
 from tests.checks.build import interrupted
 
 RULES_BEFORE_PROOF = [1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 16, 17, 18]
+FIRST_VERDICT = ("001", "002", "003", "005", "006", "007", "008", "009", "011", "012", "013", "015", "017")
 
 
 def test_the_rules_are_there_in_their_order() -> None:

@@ -20,6 +20,7 @@ def test_the_report_has_the_documented_fields():
         "tier_evidence",
         "findings",
         "not_proved",
+        "not_tried",
         "losses",
         "broken_checks",
         "partial",
