@@ -16,6 +16,7 @@ from simulator.checks import BrokenCheck, Finding, Severity, check_all
 from simulator.checks.equivalence import Comparison, compare
 from simulator.checks.evidence import Evidence, EvidenceMissing, JudgeOptions
 from simulator.checks.resume import Resume, resumes
+from simulator.checks.tried import not_tried
 from simulator.core.errors import ExitCode
 from simulator.core.lifecycle import FINAL, SecondaryStatus, TrainingJobStatus, status_of
 from simulator.core.timeline import Kind, Timeline
@@ -82,7 +83,8 @@ class Losses:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer with all that it rests on. `tier`: 1, 2 or 3 when survived (3 is the weakest proof), else None."""
+    """The answer with all that it rests on. `tier`: 1, 2 or 3 when survived (3 is the weakest proof), else None.
+    `not_proved` is what this run might have shown and did not; `not_tried` what it says nothing of."""
 
     verdict: Answer
     reason: Reason
@@ -92,6 +94,7 @@ class Verdict:
     not_proved: list[str] = field(default_factory=list)
     losses: Losses = field(default_factory=Losses)
     broken_checks: list[BrokenCheck] = field(default_factory=list)
+    not_tried: list[str] = field(default_factory=list)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -111,6 +114,7 @@ class Verdict:
             "tier_evidence": list(self.tier_evidence),
             "findings": [finding.as_dict() for finding in self.findings],
             "not_proved": list(self.not_proved),
+            "not_tried": list(self.not_tried),
             "losses": {
                 "interruptions": [asdict(loss) for loss in self.losses.interruptions],
                 "progress_lost": self.losses.progress_lost,
@@ -168,13 +172,30 @@ class _Judgement:
             tier = comparison.tier or _PROGRESS_TIER
             shown += comparison.evidence
             not_proved += comparison.open
-        return Verdict(answer, reason, tier, shown, self._findings, not_proved, self._losses(), self._broken)
+        return Verdict(
+            answer,
+            reason,
+            tier,
+            shown,
+            self._findings,
+            not_proved,
+            self._losses(),
+            self._broken,
+            _not_tried(evidence),
+        )
 
     # The answer, in the order in which a reader would ask.
 
     def _answer(self, proofs: dict[int, _Proof]) -> tuple[Answer, Reason]:
         evidence = self._evidence
         status = evidence.final_status
+        refused = next((finding for finding in self._findings if finding.rule == "SPOT016"), None)
+        if refused is not None and status is None:
+            return Answer.FAILED, Reason(
+                f"the job was not started: {refused.rule} {refused.name}",
+                refused.message,
+                f"spot-simulator rules {refused.rule}",
+            )
         if status is None or SecondaryStatus(status) not in FINAL:
             return Answer.ERROR, Reason(
                 "the run did not come to its end",
@@ -399,6 +420,13 @@ class _Judgement:
             max(0.0, gone_at - since) if since is not None else 0.0,
             None if next_start is None else max(0.0, next_start - gone_at),
         )
+
+
+def _not_tried(evidence: Evidence) -> list[str]:
+    try:
+        return not_tried(evidence)
+    except (EvidenceMissing, KeyError):
+        return []  # of a timeline without a beginning nobody can say what it tried
 
 
 def _compared(evidence: Evidence) -> Comparison:

@@ -60,13 +60,13 @@ def test_a_script_that_saves_on_sigterm_survives_without_loss(profile: str) -> N
 def test_a_script_that_only_saves_regularly_survives_sigterm_with_a_warning() -> None:
     run = Run(interrupt="step=57", profile="sagemaker")
     with run.attempt() as first:
-        train(first, 1, 58, save_every=10)
+        train(first, 1, 58, save_every=10, name="checkpoint.npz")
         first.trigger()
         first.sigterm(NO_HANDLER)
-        train(first, 58, 178, save_every=10)
+        train(first, 58, 178, save_every=10, name="checkpoint.npz")
         first.kill()
     with run.attempt() as second:
-        train(second, 171, 201, save_every=10)
+        train(second, 171, 201, save_every=10, name="checkpoint.npz")
         second.exit()
     verdict = verdict_of(run)
     assert verdict.verdict is Answer.SURVIVED
@@ -282,6 +282,18 @@ def test_a_different_model_is_not_tier_1() -> None:
         for event in run.events
     ]
     assert verdict_of(run, uninterrupted(), uninterrupted()).tier == 2
+
+
+def test_a_model_that_could_not_be_read_is_not_taken_for_equal() -> None:
+    runs = [good(), uninterrupted(), uninterrupted()]
+    for run in runs:
+        run.events = [
+            Event(event.at, event.kind, event.attempt, {"files": {"m.bin": {"bytes": 9, "digest": "unreadable"}}})
+            if event.kind is Kind.MODEL_FILES
+            else event
+            for event in run.events
+        ]
+    assert verdict_of(*runs).tier == 2
 
 
 def test_steps_done_again_must_be_equal_too() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.app.bundled import DEFAULT_INTERRUPTION, bundled_job
+from simulator.app.lint import is_refused, refusal
 from simulator.app.runtimes import choose_runtime, fit_job, make_runtimes
 from simulator.app.settings import Settings, load_settings
 from simulator.checkpoints.sync import SyncOptions
@@ -103,6 +104,10 @@ def sweep_everything() -> list[str]:
 
 def _run_within(settings: Settings, stack: ExitStack, concluded: Callable[[Result], None]) -> Result:
     plan, job = _plan_and_job(settings)
+    if is_refused(settings):
+        result = _refused(settings, plan, job, stack)
+        concluded(result)
+        return result
     view = stack.enter_context(open_view(settings.view))
     runtime = choose_runtime(settings, view.say)
     stack.callback(runtime.close)
@@ -116,9 +121,20 @@ def _run_within(settings: Settings, stack: ExitStack, concluded: Callable[[Resul
         stack.callback(shutil.rmtree, scratch, ignore_errors=True)
     with shielded():
         s3 = stack.enter_context(_open_s3(settings, runtime, run_id, view))
-    folder = RunFolder.create(settings.out or Path("runs") / job.TrainingJobName, view.say)
-    stack.callback(folder.close)
+    folder = _run_folder(settings, job, stack, view.say)
     return _Run(settings, plan, job, runtime, s3, scratch, run_id, folder, view, concluded).carry_out()
+
+
+def _refused(settings: Settings, plan: Plan, job: TrainingJob, stack: ExitStack) -> Result:
+    folder = _run_folder(settings, job, stack, lambda line: None)
+    record = refusal(settings, plan, job, [folder.on_event])
+    return Result(record, folder.write_report(record), folder.path)
+
+
+def _run_folder(settings: Settings, job: TrainingJob, stack: ExitStack, say: Callable[[str], None]) -> RunFolder:
+    folder = RunFolder.create(settings.out or Path("runs") / job.TrainingJobName, say)
+    stack.callback(folder.close)
+    return folder
 
 
 class _Run:
@@ -140,7 +156,7 @@ class _Run:
         self._concluded = concluded
         self._settings, self._plan, self._job, self._runtime, self._s3 = settings, plan, job, runtime, s3
         self._scratch, self._run_id, self._folder, self._view = scratch, run_id, folder, view
-        self._options = EngineOptions(_sync_options(settings), settings.flush_after_exit)
+        self._options = EngineOptions(_sync_options(settings), settings.flush_after_exit, read_states=settings.baseline)
 
     def carry_out(self) -> Result:
         """Run, judge, report; what cuts the run short is raised after the partial report was written."""

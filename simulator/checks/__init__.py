@@ -1,7 +1,6 @@
 """Judges a finished run: one rule a file, named after its hazard, listed in RULES; evidence in, findings out.
 
-A new rule (SPOT008 would be `diverged.py`, beside `equivalence.py`, which compares runs already) is a module with a
-`check(evidence)` and a `RULE`, and one line in the table below.
+A new rule is a module with a `check(evidence)` and a `RULE`, and one line in the table below.
 """
 
 from __future__ import annotations
@@ -10,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from simulator.checks import (
+    checkpoint_growth,
     crash_on_restore,
+    diverged,
     lost_progress,
     lying_exit,
     max_wait_exceeded,
@@ -18,8 +19,13 @@ from simulator.checks import (
     no_model,
     not_durable_in_time,
     restarted_from_scratch,
+    sample_replay,
+    save_overhead,
+    shared_path_collision,
     sigterm_ignored,
     sigterm_swallowed,
+    spot_without_checkpoints,
+    torn_checkpoint,
     wrong_path,
 )
 from simulator.checks.evidence import Evidence
@@ -33,14 +39,21 @@ RULES: Mapping[str, Rule] = {
         no_checkpoint.RULE,
         restarted_from_scratch.RULE,
         lost_progress.RULE,
+        torn_checkpoint.RULE,
         sigterm_swallowed.RULE,
         sigterm_ignored.RULE,
         not_durable_in_time.RULE,
+        diverged.RULE,
         wrong_path.RULE,
+        checkpoint_growth.RULE,
         lying_exit.RULE,
         no_model.RULE,
         max_wait_exceeded.RULE,
+        save_overhead.RULE,
+        sample_replay.RULE,
+        spot_without_checkpoints.RULE,
         crash_on_restore.RULE,
+        shared_path_collision.RULE,
     )
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 _MARKERS = (".sagemaker-uploading", ".sagemaker-uploaded")
@@ -25,6 +26,7 @@ _NOT_OURS = re.compile(
     r"/\.?cache|/\.keras/|datasets?/|/data/|(site|dist)-packages|/hub/|^/(proc|sys|dev|etc|usr)/", re.I
 )
 _DIGITS = re.compile(r"\d+")
+_remembered = lru_cache(maxsize=1 << 16)  # every rule asks again, of every write of a long run
 
 
 def is_marker(path: str) -> bool:
@@ -32,6 +34,7 @@ def is_marker(path: str) -> bool:
     return path.endswith(_MARKERS)
 
 
+@_remembered
 def is_temporary(path: str) -> bool:
     """Written aside, to be renamed: losing it loses nothing that anyone would load. Looks at every folder's name too,
     because orbax and others write a whole folder aside."""
@@ -44,11 +47,13 @@ def is_bookkeeping(path: str) -> bool:
     return name.suffix.lower() in _BOOKKEEPING_SUFFIXES or "tfevents" in name.name
 
 
+@_remembered
 def may_be_a_checkpoint(path: str) -> bool:
     """Anything that is not surely something else; a trainer of unknown style may call its state as it likes."""
     return not (is_marker(path) or is_temporary(path) or is_bookkeeping(path))
 
 
+@_remembered
 def is_named_as_state(path: str) -> bool:
     """A name or suffix that only training state has."""
     if is_marker(path) or is_temporary(path) or is_bookkeeping(path):
@@ -65,11 +70,13 @@ def is_state_outside(path: str) -> bool:
     return PurePosixPath(path).suffix.lower() in _STATE_SUFFIXES or _STATE_NAME.search(path) is not None
 
 
+@_remembered
 def family(path: str) -> str:
     """The path with every number replaced, so that ckpt-90.npz and ckpt-100.npz are one family."""
     return _DIGITS.sub("#", path)
 
 
+@_remembered
 def numbers(path: str) -> tuple[int, ...]:
     """The numbers of a path, in order."""
     return tuple(int(digits) for digits in _DIGITS.findall(path))

@@ -133,7 +133,8 @@ def progress_of(attempts: Mapping[int, Sequence[LoggedLine]], wanted: str | None
     told = {attempt: readings_along(axis, lines) for attempt, lines in attempts.items()}
     risen = {attempt: _rising(readings) for attempt, readings in told.items()}
     # What is out of order in one attempt is a banner in the others too, where it may be all that there is to read.
-    banners = {reading.text for attempt in told for reading in set(told[attempt]) - set(risen[attempt])} - {""}
+    disordered = [attempt for attempt in told if len(told[attempt]) > len(risen[attempt])]
+    banners = {reading.text for attempt in disordered for reading in set(told[attempt]) - set(risen[attempt])} - {""}
     risen = {attempt: [r for r in readings if r.text not in banners] for attempt, readings in risen.items()}
     risen = {attempt: readings for attempt, readings in risen.items() if readings}
     if not risen:

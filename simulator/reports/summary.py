@@ -76,7 +76,10 @@ def summary(report: Report, folder: Path | None = None) -> RenderableType:
     sections += _section("What was lost", list(losses_told(report)))
     sections += _section("Time and money", list(money_told(report)))
     sections += _section("What was not proved", [Text(clean(line)) for line in report["not_proved"]])
+    if report["verdict"] == "survived":
+        sections += _section("What was not tried", [Text(clean(line)) for line in report.get("not_tried", ())])
     sections += _section("Unlike SageMaker", [Text(clean(line)) for line in report["fidelity_lost"]])
+    sections += _section("Signal and grace", list(_grace(report)))
     sections += _section("Warnings", _warnings(report))
     sections += _section("Files", list(_files(report, folder)))
     return Group(*sections)
@@ -196,6 +199,17 @@ def _break_even_percent(report: Report) -> float | None:
     if report["verdict"] != "survived" or billable <= 0:
         return None  # what did not resume costs more than its losses tell
     return (billable - _extra_seconds(report)) / billable * 100
+
+
+def _grace(report: Report) -> Iterable[Text]:
+    """What became of SIGTERM, unless a finding tells it already, and of the time until SIGKILL."""
+    told = " ".join(finding["message"] for finding in report["findings"])
+    for attempt in report["attempts"]:
+        path, budget = attempt.get("signal_path"), attempt.get("grace_budget")  # runs of older versions have none
+        lines = [path["story"]] if path and path["story"] not in told else []
+        lines += [budget["sentence"]] if budget else []
+        for line in lines:
+            yield Text(f"attempt {attempt['attempt']}: {clean(line)}")
 
 
 def _warnings(report: Report) -> list[RenderableType]:

@@ -47,13 +47,15 @@ SIGNALS = {
             "disposition": "default",
             "got": True,
             "swallowed": True,
+            "pending": False,
             "acted_after_seconds": None,
             "ended_after_seconds": None,
         },
         {**_hop, "pid": 7, "ppid": 1, "command": "python driver.py", "got": False, "swallowed": False},
         {**_hop, "pid": 9, "ppid": 7, "command": "python train.py", "disposition": "caught", "got": None},
     ],
-    "sentence": "SIGTERM reached pid 1, a shell that passes nothing on",
+    "story": "SIGTERM reached pid 1, a shell that passes nothing on",
+    "cut_by_launcher": False,
     "fix": "exec sh sm_train.sh",
 }
 
@@ -158,8 +160,9 @@ def hostile(path: Path) -> Path:
         report["job"]["TrainingJobName"] = report["reason"]["what"] = report["fidelity_lost"][0] = HOSTILE
         report["attempts"][0]["signal_path"] = {
             "hops": [{**_hop, "command": HOSTILE, "kind": HOSTILE}],
-            "sentence": HOSTILE,
+            "story": HOSTILE,
             "fix": HOSTILE,
+            "cut_by_launcher": False,
         }
         report["attempts"][0]["grace_budget"] = {**GRACE, "sentence": HOSTILE}
         report["findings"] = [

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from simulator.app.rules import WRITE_PAGES, explain, pages, write_pages
+from simulator.checks import RULES
 from simulator.core.errors import ExitCode
 from simulator.core.plan import PROFILES, When
 from simulator.reports.assumptions import assumptions
@@ -58,3 +60,24 @@ def test_every_exit_code_is_explained():
 @pytest.mark.parametrize("when", [when for when in When if when not in (When.SECONDS, When.METRIC)])
 def test_every_trigger_is_explained(when):
     assert f"`{when}" in page("reference.md")
+
+
+def test_the_rules_pages_are_what_the_command_prints():
+    there = {path.name: path.read_text() for path in (DOCS / "rules").glob("*.md")}
+    assert there == pages(), f"write them anew: {WRITE_PAGES}"
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_a_rule_is_explained_with_its_why_its_examples_and_its_source(rule):
+    text = explain(rule.id.lower())
+    assert rule.fails in text and rule.passes in text
+    assert rule.why in " ".join(text.split("\n"))
+    assert [text.index(f"## {part}") for part in ("Why", "Fails", "Passes", "Fix", "Source")]
+
+
+def test_writing_the_pages_mends_what_differs_and_removes_what_is_no_more(tmp_path):
+    write_pages(tmp_path)
+    (tmp_path / "SPOT001.md").write_text("old")
+    (tmp_path / "SPOT999.md").write_text("gone")
+    assert write_pages(tmp_path) == ["SPOT001.md", "SPOT999.md"]
+    assert {path.name: path.read_text() for path in tmp_path.glob("*.md")} == pages()
