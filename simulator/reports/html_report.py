@@ -41,6 +41,7 @@ from simulator.reports.wording import clean, count, number, seconds, size
 
 LOG_LINES = 200  # of one attempt; of all together not more than
 ALL_LOG_LINES = 3000
+WATERFALLS = 6  # that are drawn; further attempts have the sentence and the table
 
 Warn = Callable[[str], None]
 
@@ -82,7 +83,7 @@ def html_report(run: FinishedRun, warn: Warn) -> str:
             moments_left_out=left_out,
             curves=metrics,
             curves_picture=_curves_picture(metrics, warn),
-            graces=[grace for attempt in attempts if (grace := _grace(attempt, warn))],
+            graces=_graces(attempts, warn),
             paths=[(attempt["attempt"], attempt["signal_path"]) for attempt in attempts if attempt.get("signal_path")],
             custody=custody(run.timeline),
             losses=[line.plain for line in losses_told(report)],
@@ -142,11 +143,14 @@ def _curves_picture(metrics: Curves, warn: Warn) -> Picture | None:
     return _picture(lambda width: draw_curves(metrics, width, f"curves-{width.pixels}"), label, warn)
 
 
-def _grace(attempt: Mapping[str, Any], warn: Warn) -> dict[str, Any] | None:
-    """What the page shows of an attempt's grace budget; None where none was measured."""
-    budget = attempt.get("grace_budget")
-    if not budget or not budget.get("segments"):
-        return None
+def _graces(attempts: Sequence[Mapping[str, Any]], warn: Warn) -> list[dict[str, Any]]:
+    measured = [attempt for attempt in attempts if (attempt.get("grace_budget") or {}).get("segments")]
+    return [_grace(attempt, place < WATERFALLS, warn) for place, attempt in enumerate(measured)]
+
+
+def _grace(attempt: Mapping[str, Any], drawn: bool, warn: Warn) -> dict[str, Any]:
+    """What the page shows of an attempt's grace budget."""
+    budget = attempt["grace_budget"]
     segments = budget["segments"]
     planned = attempt.get("interruption") or {}
     instants = {name: (planned.get(name) or {}).get("actual_at") for name in ("notice", "sigterm", "sigkill")}
@@ -172,7 +176,9 @@ def _grace(attempt: Mapping[str, Any], warn: Warn) -> dict[str, Any] | None:
             lambda width: draw_grace(bars, window, marks, width, f"{name}-{width.pixels}"),
             f"Waterfall of the {seconds(window)} that attempt {attempt['attempt']} had: {told}",
             warn,
-        ),
+        )
+        if drawn
+        else None,
     }
 
 
