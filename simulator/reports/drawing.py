@@ -18,7 +18,7 @@ from typing import Any
 
 from simulator.reports.curves import Curve, Curves
 from simulator.reports.lanes import Lane, Mark, Phase, Sign
-from simulator.reports.wording import clean, count, seconds
+from simulator.reports.wording import brief, clean, count, seconds
 
 INKS = (
     "ink",
@@ -142,17 +142,21 @@ def draw_curves(curves: Curves, width: Width, name: str) -> str:
 def draw_grace(
     bars: Sequence[GraceBar], window: float, marks: Sequence[tuple[str, float]], width: Width, name: str
 ) -> str:
-    """A waterfall: what the seconds from the first sign to the end went to, one below the other."""
+    """A waterfall: what the seconds from the first sign to the end went to, one below the other. A margin that would
+    leave no room for the rest is cut at the right edge."""
     inks = {"notice-seen": "notice", "step-finished": "training", "save": "curve-3", "upload": "finishing"}
     height_of_row = 40
     margins = _Margins(top=22, right=16, bottom=30, left=14)
     with _figure(width, margins, height_of_row * len(bars)) as (figure, axes):
-        pen = _Pen(axes, width, margins, max([window, *(bar.start + bar.seconds for bar in bars)]))
+        busy = max((bar.start + bar.seconds for bar in bars if bar.name != "margin"), default=0.0)
+        cut = 0 < busy < window / 3
+        pen = _Pen(axes, width, margins, busy * 1.5 if cut else max(window, busy))
         pen.time_axis()
         for row, bar in enumerate(bars):
             y = row * height_of_row
+            beyond = ", goes on to the right" if cut and bar.name == "margin" else ""
             pen.bar(bar.start, bar.start + bar.seconds, y + 18, 16, inks.get(bar.name))
-            pen.text(bar.start, y + 9, f"{clean(bar.name).replace('-', ' ')}  {seconds(bar.seconds)}")
+            pen.text(bar.start, y + 9, f"{clean(bar.name).replace('-', ' ')}  {brief(bar.seconds)}" + beyond)
         for text, at in marks:
             axes.axvline(at, color=_ink("bad"), lw=1, ls=(0, (4, 2)), zorder=0)
             pen.text(at, -10, text, "bad")

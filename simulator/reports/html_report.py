@@ -37,7 +37,7 @@ from simulator.reports.summary import (
     money_told,
 )
 from simulator.reports.templating import environment
-from simulator.reports.wording import clean, count, number, seconds, size
+from simulator.reports.wording import brief, clean, count, number, seconds, size
 
 LOG_LINES = 200  # of one attempt; of all together not more than
 ALL_LOG_LINES = 3000
@@ -91,10 +91,6 @@ def html_report(run: FinishedRun, warn: Warn) -> str:
             logs=[(attempt["attempt"], run.log_tail(int(attempt["attempt"]), lines)) for attempt in attempts],
         )
     )
-
-
-def _lag(value: float) -> str:
-    return f"{value * 1000:.0f} ms" if value < 1 else seconds(value)
 
 
 def words_of(report: Mapping[str, Any]) -> str:
@@ -166,7 +162,7 @@ def _grace(attempt: Mapping[str, Any], drawn: bool, warn: Warn) -> dict[str, Any
     marks = (
         [("SIGTERM", float(sigterm) - base)] if sigterm is not None and float(sigterm) > base + 0.01 * window else []
     )
-    told = ", ".join(f"{bar.name.replace('-', ' ')} {seconds(bar.seconds)}" for bar in bars)
+    told = ", ".join(f"{bar.name.replace('-', ' ')} {brief(bar.seconds)}" for bar in bars)
     name = f"grace-{attempt['attempt']}"
     return {
         "attempt": attempt["attempt"],
@@ -217,7 +213,7 @@ _FILTERS: Mapping[str, Callable[..., Any]] = {
     "sentence": as_sentence,
     "evidence": evidence_told,
     "tree": _tree,
-    "lag": _lag,
+    "lag": brief,
     "utc": _utc,
     "broken": lambda check: f"{check['rule']} {check['name']}: {check['error']}",
 }

@@ -58,6 +58,11 @@ def seconds(value: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def brief(value: float) -> str:
+    """Seconds of which the first thousandths matter: `25 ms`, `0 ms`, and from a second on as `seconds`."""
+    return f"{value * 1000:.0f} ms" if value < 0.9995 else seconds(value)
+
+
 def size(count: float) -> str:
     """`12 bytes`, `3.4 kB`, `1.2 GB`; powers of a thousand, as S3's prices are."""
     if count < 1000:
