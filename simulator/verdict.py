@@ -189,6 +189,13 @@ class _Judgement:
     def _answer(self, proofs: dict[int, _Proof]) -> tuple[Answer, Reason]:
         evidence = self._evidence
         status = evidence.final_status
+        refused = next((finding for finding in self._findings if finding.rule == "SPOT016"), None)
+        if refused is not None and status is None:
+            return Answer.FAILED, Reason(
+                f"the job was not started: {refused.rule} {refused.name}",
+                refused.message,
+                f"spot-simulator rules {refused.rule}",
+            )
         if status is None or SecondaryStatus(status) not in FINAL:
             return Answer.ERROR, Reason(
                 "the run did not come to its end",

@@ -60,13 +60,13 @@ def test_a_script_that_saves_on_sigterm_survives_without_loss(profile: str) -> N
 def test_a_script_that_only_saves_regularly_survives_sigterm_with_a_warning() -> None:
     run = Run(interrupt="step=57", profile="sagemaker")
     with run.attempt() as first:
-        train(first, 1, 58, save_every=10)
+        train(first, 1, 58, save_every=10, name="checkpoint.npz")
         first.trigger()
         first.sigterm(NO_HANDLER)
-        train(first, 58, 178, save_every=10)
+        train(first, 58, 178, save_every=10, name="checkpoint.npz")
         first.kill()
     with run.attempt() as second:
-        train(second, 171, 201, save_every=10)
+        train(second, 171, 201, save_every=10, name="checkpoint.npz")
         second.exit()
     verdict = verdict_of(run)
     assert verdict.verdict is Answer.SURVIVED

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from simulator.checks import (
+    checkpoint_growth,
     crash_on_restore,
     diverged,
     lost_progress,
@@ -19,8 +20,12 @@ from simulator.checks import (
     not_durable_in_time,
     restarted_from_scratch,
     sample_replay,
+    save_overhead,
+    shared_path_collision,
     sigterm_ignored,
     sigterm_swallowed,
+    spot_without_checkpoints,
+    torn_checkpoint,
     wrong_path,
 )
 from simulator.checks.evidence import Evidence
@@ -34,16 +39,21 @@ RULES: Mapping[str, Rule] = {
         no_checkpoint.RULE,
         restarted_from_scratch.RULE,
         lost_progress.RULE,
+        torn_checkpoint.RULE,
         sigterm_swallowed.RULE,
         sigterm_ignored.RULE,
         not_durable_in_time.RULE,
         diverged.RULE,
         wrong_path.RULE,
+        checkpoint_growth.RULE,
         lying_exit.RULE,
         no_model.RULE,
         max_wait_exceeded.RULE,
+        save_overhead.RULE,
         sample_replay.RULE,
+        spot_without_checkpoints.RULE,
         crash_on_restore.RULE,
+        shared_path_collision.RULE,
     )
 }
 

@@ -96,15 +96,17 @@ class FileHistory:
     by_attempt: dict[int, list[Version]] = field(default_factory=dict)
     left_behind: dict[int, dict[str, Version]] = field(default_factory=dict)
     """Attempt → path → the version on its disk at its end."""
-    _uploads: dict[tuple[str, str], Upload] = field(default_factory=dict)
+    _uploads: dict[tuple[str, str], list[Upload]] = field(default_factory=dict)
     _newest_upload: dict[str, Upload] = field(default_factory=dict)
 
-    def durable(self, files: Mapping[str, Mapping[str, object]]) -> list[DurableFile]:
-        """A manifest's files, each with where it came from."""
+    def durable(self, files: Mapping[str, Mapping[str, object]], until: int | None = None) -> list[DurableFile]:
+        """A manifest's files, each with where it came from. `until`: the last attempt that can have written them; a
+        later one that did the same work again may have written the same bytes."""
         found = []
         for path, facts in files.items():
             digest, size = str(facts.get("digest", "")), int(str(facts.get("bytes", 0)))
-            upload = self._uploads.get((path, digest))
+            uploads = self._uploads.get((path, digest), [])
+            upload = next((u for u in reversed(uploads) if until is None or u.version.attempt <= until), None)
             if upload is None and not digest:
                 upload = self._newest_upload.get(path)
             found.append(DurableFile(path, size, digest, upload))
@@ -170,7 +172,7 @@ def file_history(events: Iterable[Event]) -> FileHistory:
                     version.uploads.append(running[path][-1])
                 upload = running[path].popleft()
                 upload.finished_at, upload.digest = event.at, str(event.data.get("digest", ""))
-                history._uploads[path, upload.digest] = upload
+                history._uploads.setdefault((path, upload.digest), []).append(upload)
                 history._newest_upload[path] = upload
             case Kind.UPLOAD_FAILED if running[path]:
                 running[path].popleft()

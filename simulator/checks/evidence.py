@@ -48,6 +48,31 @@ class Process:
     catches_sigterm: bool
     ignores_sigterm: bool
     blocks_sigterm: bool
+    pends_sigterm: bool | None = None  # None: the timeline does not tell
+    state: str = ""
+    wchan: str = ""
+    started: int | None = None
+
+    @classmethod
+    def read(cls, entry: Mapping[str, Any]) -> Process:
+        """One entry of the event; runs of older versions have fewer fields."""
+        pends, started = entry.get("pends_sigterm"), entry.get("started")
+        return cls(
+            int(entry["pid"]),
+            int(entry["ppid"]),
+            str(entry.get("command", "")),
+            bool(entry.get("catches_sigterm")),
+            bool(entry.get("ignores_sigterm")),
+            bool(entry.get("blocks_sigterm")),
+            None if pends is None else bool(pends),
+            str(entry.get("state", "")),
+            str(entry.get("wchan", "")),
+            None if started is None else int(started),
+        )
+
+    def is_same_as(self, other: Process) -> bool:
+        """Whether it is the same process at another instant; a pid alone may have been given again."""
+        return self.pid == other.pid and (None in (self.started, other.started) or self.started == other.started)
 
     def as_dict(self) -> dict[str, Any]:
         """The process as a finding's evidence holds it."""
@@ -59,6 +84,14 @@ class Process:
             "ignores_sigterm": self.ignores_sigterm,
             "blocks_sigterm": self.blocks_sigterm,
         }
+
+
+@dataclass(frozen=True)
+class Look:
+    """Who was there at an instant."""
+
+    at: float
+    processes: Sequence[Process]
 
 
 class Evidence:
@@ -75,6 +108,8 @@ class Evidence:
             self._by_kind[event.attempt, event.kind].append(event)
         self.attempts = sorted({event.attempt for event in timeline.of(Kind.ATTEMPT_STARTED)})
         self._answers: dict[Callable[[Evidence], object], object] = {}
+        self._writes: dict[int, list[Version]] = {}
+        self._reactions: dict[int, list[Version]] = {}
 
     def once(self, question: Callable[[Evidence], T]) -> T:
         """The answer to a question that several rules ask, worked out once."""
@@ -193,16 +228,15 @@ class Evidence:
         before = [event for event in snapshots if event.at <= signal.at]
         if not before:
             return []
+        return [Process.read(entry) for entry in before[-1].data["processes"]]
+
+    def looks_after_sigterm(self, attempt: int) -> list[Look]:
+        """The processes as they were seen between SIGTERM and the end, in order; empty for runs of older versions."""
+        signal = self.sigterm(attempt)
         return [
-            Process(
-                int(entry["pid"]),
-                int(entry["ppid"]),
-                str(entry.get("command", "")),
-                bool(entry.get("catches_sigterm")),
-                bool(entry.get("ignores_sigterm")),
-                bool(entry.get("blocks_sigterm")),
-            )
-            for entry in before[-1].data["processes"]
+            Look(event.at, [Process.read(entry) for entry in event.data["processes"]])
+            for event in self.of(Kind.PROCESSES, attempt)
+            if signal is not None and event.at > signal.at and event.data.get("processes")
         ]
 
     # Progress.
@@ -248,7 +282,7 @@ class Evidence:
             files = self.manifest("before-restore", attempt + 1)
         if files is None:
             raise EvidenceMissing(f"attempt {attempt} has no manifest of what was in S3 when the instance went")
-        return self.files.durable(files)
+        return self.files.durable(files, until=attempt)
 
     def checkpoints_at_kill(self, attempt: int) -> list[DurableFile]:
         """What of it may be a checkpoint: not empty, no marker, no temporary file, no log."""
@@ -263,7 +297,10 @@ class Evidence:
         return moments
 
     def _checkpoint_writes(self, attempt: int) -> list[Version]:
-        return [version for version in self.files.by_attempt.get(attempt, ()) if may_be_a_checkpoint(version.path)]
+        if attempt not in self._writes:
+            versions = self.files.by_attempt.get(attempt, ())
+            self._writes[attempt] = [version for version in versions if may_be_a_checkpoint(version.path)]
+        return self._writes[attempt]
 
     def cadence_seconds(self, attempt: int) -> float | None:
         """The longest the script went without beginning a save, counted from its start; None without saves."""
@@ -275,7 +312,12 @@ class Evidence:
 
     def saves_in_reaction(self, attempt: int) -> list[Version]:
         """Writes begun because the script was told: the first after the notice or after SIGTERM, if it came sooner than
-        the script's habit explains; and what it wrote last before it left by itself."""
+        the script's habit explains; and what it wrote last before it left by itself or trained no more."""
+        if attempt not in self._reactions:
+            self._reactions[attempt] = self._find_reactions(attempt)
+        return self._reactions[attempt]
+
+    def _find_reactions(self, attempt: int) -> list[Version]:
         notice, sigterm = self.notice(attempt), self.sigterm(attempt)
         found: dict[int, Version] = {}
         for told in (notice, sigterm):
@@ -283,11 +325,22 @@ class Evidence:
             if told is not None and later and self._came_sooner(attempt, told.at, later[0]):
                 found |= {id(version): version for version in later}
         own_end = sigterm if self.outcome(attempt) == "reclaimed" else notice
-        if own_end is not None and self.exited_by_itself(attempt):
-            last = [version for version in self._checkpoint_writes(attempt) if version.started_at >= own_end.at]
-            if last and self.gone_at(attempt) - max(version.done_at for version in last) < _LEAVES_WITHIN_SECONDS:
+        last = [] if own_end is None else [v for v in self._checkpoint_writes(attempt) if v.started_at >= own_end.at]
+        if last:
+            done_at = max(version.done_at for version in last)
+            left = self.exited_by_itself(attempt) and self.gone_at(attempt) - done_at < _LEAVES_WITHIN_SECONDS
+            if left or self._trained_no_more(attempt, done_at):
                 found |= {id(version): version for version in last}
         return sorted(found.values(), key=lambda version: version.started_at)
+
+    def _trained_no_more(self, attempt: int, saved_at: float) -> bool:
+        """Whether nothing was logged of any step after a save, for longer than steps had ever taken: it waits for its
+        end, or has not come to the end of leaving (a framework's own clean-up takes seconds)."""
+        walk = self.walk(attempt)
+        if walk is None or len(walk.readings) < 2 or walk.last.at > saved_at + self.options.detection_seconds:
+            return False
+        longest = max(after.at - before.at for before, after in pairwise(walk.readings))
+        return self.gone_at(attempt) - saved_at > max(1.0, 2 * longest)
 
     def _first_moment_after(self, attempt: int, instant: float) -> list[Version]:
         """The files of the first save after an instant: each begun before the one before it was long done."""

@@ -77,6 +77,12 @@ RULE = Rule(
     '  - newest = sorted(folder.glob("ckpt-*"))[-1]\n'
     '  + newest = max(folder.glob("ckpt-*"), key=lambda p: int(re.findall(r"\\d+", p.name)[-1]))\n'
     "or write names with zeros in front (ckpt-000100).",
+    fails="""\
+newest = sorted(Path("/opt/ml/checkpoints").glob("epoch-*.pt"))[-1]  # epoch-9.pt, though epoch-10.pt is there
+""",
+    passes="""\
+newest = max(Path("/opt/ml/checkpoints").glob("epoch-*.pt"), key=lambda path: int(path.stem.split("-")[1]))
+""",
     source="sagemaker-xgboost-container #154; AWS's checkpoint sample picks epoch 9 over 10 to 20 (measured)",
     check=check,
 )

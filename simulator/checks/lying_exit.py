@@ -162,6 +162,16 @@ RULE = Rule(
     "    if notice_seen and not saved:\n"
     "        save(state, CHECKPOINTS); saved = True\n"
     "  -     sys.exit(0)",
+    fails="""\
+if notice.exists():
+    save(step)
+    sys.exit(0)  # Completed: nobody will train the other steps
+""",
+    passes="""\
+if notice.exists() and not saved:
+    save(step)
+    saved = True  # and train on: the instance is taken away by the service, not by the script
+""",
     source="Amazon SageMaker, How Amazon SageMaker signals success or failure; XGBoost container's handler",
     check=check,
 )

@@ -50,6 +50,12 @@ RULE = Rule(
     fix="Leave room for what interruptions cost, and lose less at each (save more often):\n"
     "  - max_run=3600, max_wait=3600\n"
     "  + max_run=5400, max_wait=10800",
+    fails="""\
+job = dict(StoppingCondition={"MaxRuntimeInSeconds": 3600, "MaxWaitTimeInSeconds": 3600})  # training takes 3500
+""",
+    passes="""\
+job = dict(StoppingCondition={"MaxRuntimeInSeconds": 7200, "MaxWaitTimeInSeconds": 14400})
+""",
     source="StoppingCondition of CreateTrainingJob",
     check=check,
 )

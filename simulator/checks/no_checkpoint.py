@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from simulator.checks.evidence import Evidence
 from simulator.checks.file_names import may_be_a_checkpoint
+from simulator.checks.framework import Framework
 from simulator.checks.rule import Finding, Rule, Severity
 
 
@@ -29,7 +30,8 @@ def check(evidence: Evidence) -> list[Finding]:
         besides = f" (only {', '.join(sorted(durable)[:3])})" if durable else ""
         message = f"The instance went after {lived:.1f} s, and no checkpoint was in S3{besides}"
         if due:
-            findings.append(RULE.finding(attempt, f"{message}: all work of attempt {attempt} was lost.", facts))
+            lost = f"{message}: all work of attempt {attempt} was lost."
+            findings.append(RULE.finding(attempt, lost, facts, fix=RULE.fix_for(evidence)))
         else:
             findings.append(
                 RULE.finding(
@@ -69,6 +71,28 @@ RULE = Rule(
     "  + if step % 100 == 0:\n"
     "  +     save(state, CHECKPOINTS)\n"
     "and give the job a CheckpointConfig (checkpoint_s3_uri) of its own.",
+    fails="""\
+model.fit(x, y, epochs=50)
+model.save("/opt/ml/model/model.keras")  # the first thing that is written, after 50 epochs
+""",
+    passes="""\
+every_epoch = keras.callbacks.BackupAndRestore("/opt/ml/checkpoints/backup")
+model.fit(x, y, epochs=50, callbacks=[every_epoch])
+model.save("/opt/ml/model/model.keras")
+""",
     source="Amazon SageMaker, Use checkpoints; aws/sagemaker-python-sdk #1040; huggingface/notebooks PR #138",
     check=check,
+    fixes={
+        Framework.KERAS: "Let Keras save every epoch, and oftener where an epoch is long:\n"
+        '  + backup = keras.callbacks.BackupAndRestore("/opt/ml/checkpoints/backup", save_freq=200)\n'
+        "  - model.fit(x, y, epochs=50)\n"
+        "  + model.fit(x, y, epochs=50, callbacks=[backup])\n"
+        "and give the job a CheckpointConfig (checkpoint_s3_uri) of its own.",
+        Framework.PYTORCH: "Save model, optimizer and position under CheckpointConfig.LocalPath, aside and renamed:\n"
+        "  + if step % 200 == 0:\n"
+        '  +     state = {"step": step, "model": model.state_dict(), "optimizer": optimizer.state_dict()}\n'
+        '  +     torch.save(state, "/opt/ml/checkpoints/tmp.pt")\n'
+        '  +     os.replace("/opt/ml/checkpoints/tmp.pt", f"/opt/ml/checkpoints/step-{step:08}.pt")\n'
+        "and give the job a CheckpointConfig (checkpoint_s3_uri) of its own.",
+    },
 )

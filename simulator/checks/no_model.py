@@ -44,6 +44,17 @@ RULE = Rule(
     fix="Export after the loop whether or not the loop had anything left to do:\n"
     "    for step in range(start, steps): ...\n"
     '  + model.save(os.environ["SM_MODEL_DIR"] + "/model.keras")',
+    fails="""\
+for step in range(done + 1, steps + 1):
+    train(step)
+    if step == steps:
+        model.save("/opt/ml/model/model.keras")  # never reached when the restart finds all steps done
+""",
+    passes="""\
+for step in range(done + 1, steps + 1):
+    train(step)
+model.save("/opt/ml/model/model.keras")
+""",
     source="Amazon SageMaker, How Amazon SageMaker processes training output",
     check=check,
 )

@@ -69,6 +69,15 @@ RULE = Rule(
     "  +     time.sleep(30)   # the copy to S3 goes on while the process lives\n"
     "  +     sys.exit(0)\n"
     "make checkpoints smaller (shards, half precision, fewer of them), and save more often than the notice is long.",
+    fails="""\
+if told_to_stop:
+    save("/opt/ml/checkpoints/all-8-GB.pt")  # written in time, and not wholly in S3 when the grace ends
+    sys.exit(0)
+""",
+    passes="""\
+if step % 200 == 0:  # what is on its way is never the only copy
+    save(f"/opt/ml/checkpoints/step-{step:06}.pt", dtype=torch.bfloat16)
+""",
     source="Amazon SageMaker, Use checkpoints (no interval of the copy is documented); aws/sagemaker-python-sdk #3062",
     check=check,
 )

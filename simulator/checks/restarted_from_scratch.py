@@ -7,6 +7,7 @@ before the restore does not. Limit: where the newest checkpoint is from about th
 from __future__ import annotations
 
 from simulator.checks.evidence import Evidence
+from simulator.checks.framework import Framework
 from simulator.checks.resume import Began, resumes
 from simulator.checks.rule import Finding, Rule
 
@@ -36,6 +37,7 @@ def check(evidence: Evidence) -> list[Finding]:
                     "restored_checkpoint_holds_at_least": resume.newest_value,
                     "restored_files": len(evidence.manifest("restored", resume.attempt) or {}),
                 },
+                fix=RULE.fix_for(evidence),
             )
         )
     return findings
@@ -53,6 +55,38 @@ RULE = Rule(
     "  - for step in range(0, steps):\n"
     "  + for step in range(start, steps):\n"
     "and check that the loader's file pattern is the saver's.",
+    fails="""\
+for step in range(1, 1001):  # every attempt begins at 1
+    train(step)
+    if step % 100 == 0:
+        save(f"/opt/ml/checkpoints/ckpt-{step:06}.npz")
+""",
+    passes="""\
+newest = max(Path("/opt/ml/checkpoints").glob("ckpt-*.npz"), default=None)
+done = load(newest) if newest else 0
+for step in range(done + 1, 1001):
+    train(step)
+    if step % 100 == 0:
+        save(f"/opt/ml/checkpoints/ckpt-{step:06}.npz")
+""",
     source="AWS's own MXNet sample saves and never loads; aws/sagemaker-python-sdk #1040",
     check=check,
+    fixes={
+        Framework.KERAS: "Restore before fit, and tell fit where to begin:\n"
+        '  + saved = sorted(Path("/opt/ml/checkpoints").glob("epoch-*.keras"), key=epoch_of)\n'
+        "  + if saved:\n"
+        "  +     model = keras.models.load_model(saved[-1])   # weights and optimizer\n"
+        "  - model.fit(x, y, epochs=50)\n"
+        "  + model.fit(x, y, epochs=50, initial_epoch=epoch_of(saved[-1]) if saved else 0)\n"
+        "or use keras.callbacks.BackupAndRestore, which does both.",
+        Framework.PYTORCH: "Load model, optimizer and position before the loop:\n"
+        '  + saved = max(Path("/opt/ml/checkpoints").glob("step-*.pt"), key=step_of, default=None)\n'
+        '  + state = torch.load(saved, map_location="cpu") if saved else {"step": 0}\n'
+        "  + if saved:\n"
+        '  +     model.load_state_dict(state["model"])\n'
+        '  +     optimizer.load_state_dict(state["optimizer"])\n'
+        "  - for step in range(1, steps + 1):\n"
+        '  + for step in range(state["step"] + 1, steps + 1):\n'
+        "Lightning: trainer.fit(model, ckpt_path=saved); transformers: trainer.train(resume_from_checkpoint=True).",
+    },
 )

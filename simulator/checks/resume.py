@@ -18,6 +18,7 @@ from simulator.checks.durability import DurableFile, Version
 from simulator.checks.evidence import Evidence
 from simulator.checks.file_names import family, is_named_as_state, may_be_a_checkpoint, numbers
 from simulator.checks.progress import Progress, Walk
+from simulator.checks.wholeness import is_cut
 
 
 class Began(StrEnum):
@@ -153,7 +154,7 @@ class _Comparison:
         if not restored:
             return replace(unclear, why="nothing was restored")
 
-        durable = [file for file in self._evidence.files.durable(restored) if file.version is not None]
+        durable = [file for file in self._evidence.files.durable(restored, until=before) if file.version is not None]
         newest = next(self._sure(durable), None)
         least = self._least(newest) if newest else -inf
         known = replace(unclear, newest=newest, newest_value=least)
@@ -245,6 +246,8 @@ class _Comparison:
         for file in sorted(durable, key=self._least, reverse=True):
             version = file.version
             if version is None or not file.is_whole or not may_be_a_checkpoint(file.path) or not self._is_state(file):
+                continue
+            if is_cut(self._evidence, version):
                 continue
             if self._save_was_over(version) and not self._lacks_a_part(version) and not self._is_mixed(version, there):
                 yield file

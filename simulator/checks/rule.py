@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from simulator.checks.evidence import Evidence
+from simulator.checks.framework import Framework, framework_of
 
 
 class Severity(StrEnum):
@@ -46,7 +47,8 @@ class Finding:
 class Rule:
     """A hazard: how it is called, why it matters, how it is mended, where that is known from, and what looks for it.
 
-    `check` may raise: then the question is open and the run is never called survived.
+    `fails` and `passes` are the shortest scripts that have the hazard and do not. `fixes` are the fix in a framework's
+    own words. `check` may raise: then the question is open and the run is never called survived.
     """
 
     id: str
@@ -54,9 +56,16 @@ class Rule:
     summary: str
     why: str
     fix: str
+    fails: str
+    passes: str
     source: str
     check: Callable[[Evidence], list[Finding]]
     severity: Severity = Severity.ERROR
+    fixes: Mapping[Framework, str] = field(default_factory=dict)
+
+    def fix_for(self, evidence: Evidence) -> str:
+        """The fix in the words of the framework that the run shows."""
+        return self.fixes.get(framework_of(evidence), self.fix)
 
     def finding(
         self,

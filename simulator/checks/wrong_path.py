@@ -78,6 +78,14 @@ RULE = Rule(
     why="Only CheckpointConfig.LocalPath is copied to S3 during training. /tmp, /opt/ml/output and even /opt/ml/model "
     "die with a reclaimed instance; the model is uploaded only when the job completes.",
     fix='  - CHECKPOINTS = "/tmp/checkpoints"\n  + CHECKPOINTS = "/opt/ml/checkpoints"   # CheckpointConfig.LocalPath',
+    fails="""\
+CHECKPOINTS = "/tmp/checkpoints"
+save(f"{CHECKPOINTS}/ckpt-{step:06}.npz")
+""",
+    passes="""\
+CHECKPOINTS = json.load(open("/opt/ml/input/config/checkpointconfig.json"))["LocalPath"]
+save(f"{CHECKPOINTS}/ckpt-{step:06}.npz")
+""",
     source="huggingface/notebooks PR #138; aws/sagemaker-tensorflow-training-toolkit #346",
     check=check,
 )

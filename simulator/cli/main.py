@@ -84,6 +84,11 @@ def run_options(command: Command) -> Command:
         ),
         click.option("--max-runtime", type=float, metavar="SECONDS", help="MaxRuntimeInSeconds [86400]."),
         click.option("--max-wait", type=float, metavar="SECONDS", help="MaxWaitTimeInSeconds [none]."),
+        click.option(
+            "--checkpoint-config/--no-checkpoint-config",
+            default=None,
+            help="Whether the job has a CheckpointConfig: one without is refused (SPOT016) [yes].",
+        ),
         click.option("--checkpoint-s3-uri", metavar="URI", help="CheckpointConfig.S3Uri."),
         click.option("--checkpoint-local-path", metavar="PATH", help="CheckpointConfig.LocalPath."),
         click.option("--s3-endpoint", metavar="URL", help="Another S3 than moto: MinIO, LocalStack."),
@@ -142,11 +147,12 @@ def report(run_folder: Path) -> None:
 
 @cli.command()
 @click.argument("rule", required=False)
-def rules(rule: str | None) -> None:
-    """What is checked, why, and how to mend it."""
-    from simulator.app.rules import explain
+@click.option("--pages", type=FOLDER, metavar="DIR", help="Write every rule's page into a folder: docs/rules.")
+def rules(rule: str | None, pages: Path | None) -> None:
+    """What is checked, why, examples that fail and pass, and how to mend it."""
+    from simulator.app.rules import explain, write_pages
 
-    click.echo(explain(rule))
+    click.echo("\n".join(write_pages(pages)) if pages else explain(rule))
 
 
 @cli.command()

@@ -12,20 +12,24 @@ from typing import Any
 class Kind(StrEnum):
     """What can happen. The comment after each kind names the fields of its events' `data`."""
 
-    RUN_STARTED = "run-started"  # job, CheckpointConfig, StoppingCondition, interruptions, profile, seed, runtime, …
+    RUN_STARTED = "run-started"  # job, CheckpointConfig or null, StoppingCondition, interruptions, profile, seed, …
     ATTEMPT_STARTED = "attempt-started"  # host
     SECONDARY_STATUS = "secondary-status"  # status, message
     PROCESS_STARTED = "process-started"  # identity (container id or pid)
-    PROCESS_EXITED = "process-exited"  # exit_code, after_sigterm
+    PROCESS_EXITED = "process-exited"  # exit_code, after_sigterm, log_tail, log_about_checkpoints (the first lines)
     PROCESSES = "processes"  # when, processes: [{pid, ppid, command, catches_sigterm, ignores_sigterm, blocks_sigterm}]
+    # and of each pends_sigterm, state, wchan, started; when: before-sigterm, after-sigterm, before-sigkill; looked_at
     METRIC = "metric"  # name, value, line
     LOG_MATCHED = "log-matched"  # regex, line
+    LOG_LINE = "log-line"  # line: one of the first after the notice or SIGTERM, or one that speaks of the end
     RESTORE_STARTED = "restore-started"  # objects, bytes
     OBJECT_RESTORED = "object-restored"  # path, bytes, seconds
     RESTORE_FINISHED = "restore-finished"  # objects, bytes, seconds
     FILE_CHANGED = "file-changed"  # path, bytes; a write under the checkpoint path was seen (may be still growing)
     FILE_SETTLED = "file-settled"  # path, bytes; the write seemed finished (no change for one scan)
     FILE_DELETED = "file-deleted"  # path
+    FILE_WRITERS = "file-writers"  # writes; of the files that several processes wrote: files: {path: [{pid, first_at,
+    # last_at, writes, bytes}]} in order, processes: {pid: {pid, ppid, command}}; none where it could not be seen
     UPLOAD_STARTED = "upload-started"  # path, bytes
     UPLOAD_FINISHED = "upload-finished"  # path, bytes, seconds, lag_seconds, digest
     UPLOAD_FAILED = "upload-failed"  # path, error
@@ -33,7 +37,7 @@ class Kind(StrEnum):
     OBJECT_DELETED = "object-deleted"  # path
     TRIGGER_FIRED = "trigger-fired"  # interruption, trigger
     NOTICE_GIVEN = "notice-given"  # scheduled_at, terminate_at
-    SIGNAL_SENT = "signal-sent"  # signal, scheduled_at, delivered
+    SIGNAL_SENT = "signal-sent"  # signal, scheduled_at, sending_at (before the call), delivered, log_tail
     KILLED = "killed"  # scheduled_at, observed
     MANIFEST = "manifest"  # when (kill | before-restore | restored | end), files: {path: {bytes, digest}}
     WRITTEN_PATHS = "written-paths"  # paths: [{path, bytes}] written outside the mounts, by the container's diff

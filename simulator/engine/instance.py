@@ -17,14 +17,18 @@ from simulator.checkpoints.folder import Found, look
 from simulator.checkpoints.restore import restore
 from simulator.checkpoints.store import Manifest, ObjectStore, TransferAbandoned
 from simulator.checkpoints.sync import CheckpointSync, SyncOptions
+from simulator.checkpoints.writers import WriterWatch
 from simulator.core.attempt import Act, AttemptMachine, Command, Outcome
 from simulator.core.job import TrainingJob
 from simulator.core.lifecycle import SecondaryStatus
 from simulator.core.metrics import MetricReader
+from simulator.core.reaction import LinesToKeep
 from simulator.core.timeline import Event, Kind
+from simulator.engine.checkpoint_talk import CheckpointTalk
 from simulator.engine.clock import SystemClock
 from simulator.engine.contents import folder_contents
 from simulator.engine.interrupts import shielded
+from simulator.engine.looks import Looks, take_look
 from simulator.engine.recorder import Recorder
 from simulator.engine.samples import SampleRecorder
 from simulator.engine.state_watch import StateWatch
@@ -87,9 +91,12 @@ class Instance:
         self._sync_options, self._flush_after_exit = sync_options, flush_after_exit
         self._set_status, self._tick = set_status, tick
         self._lock = threading.RLock()  # the machine's: events reach it from several threads
+        self._kept: LinesToKeep | None = None  # which lines go on the timeline, once the script was told
+        self._looks: Looks | None = None
         self._inbox: queue.SimpleQueue[Exited | Broken | None] = queue.SimpleQueue()
         self._metrics = MetricReader(job.MetricDefinitions)
         self._log_tail: deque[str] = deque(maxlen=LOG_TAIL_LINES)
+        self._talk = CheckpointTalk()
         self._samples = SampleRecorder(self._emit)
         self._read_states = read_states
         self._states: StateWatch | None = None
@@ -114,6 +121,7 @@ class Instance:
                 checkpoints=checkpoints,
             )
             restored = look(checkpoints, self._job.CheckpointConfig.LocalPath).files
+            self._talk = CheckpointTalk(restored)
             with shielded():
                 running = self._runtime.start(spec)
             self._set_status(SecondaryStatus.TRAINING)
@@ -146,21 +154,33 @@ class Instance:
         return self._ended(Ended(Outcome.RECLAIMED, None))
 
     def _train(self, running: RunningAttempt, restored: Mapping[str, Found]) -> Ended:
+        writers = WriterWatch(running.paths.checkpoints, self._job.CheckpointConfig.LocalPath, self._clock.now)
+
+        def emit(kind: Kind, data: Mapping[str, Any]) -> None:
+            self._emit(kind, data)
+            if kind is Kind.FILE_CHANGED:
+                writers.also_below(data["path"])
+
         sync = CheckpointSync(
             running.paths.checkpoints,
             self._store,
             self._clock,
-            self._emit,
+            emit,
             self._sync_options,
             running.grant_access,
         )
         if self._read_states:
             self._states = StateWatch(running.paths.checkpoints, self._emit)
         try:
+            writers.start()
             sync.start(restored)
             self._emit(Kind.PROCESS_STARTED, {"identity": running.identity})
             self._watch(running)
-            exit_code = self._until_exit(running, sync)
+            try:
+                exit_code = self._until_exit(running, sync)
+            finally:
+                if self._looks is not None:
+                    self._looks.stop()
             outcome = self._machine.outcome(exit_code)
             self._emit(
                 Kind.PROCESS_EXITED,
@@ -168,10 +188,13 @@ class Instance:
                     "exit_code": exit_code,
                     "after_sigterm": self._machine.sigterm_sent,
                     "log_tail": list(self._log_tail),
+                    "log_about_checkpoints": self._talk.lines,
                 },
             )
+            self._tell_writers(writers)
             self._last_uploads(sync, outcome)
         finally:
+            writers.stop()
             sync.stop_at_once()
             if self._states is not None:
                 self._states.stop()
@@ -186,6 +209,11 @@ class Instance:
         if outcome is Outcome.RECLAIMED:
             self._set_status(SecondaryStatus.INTERRUPTED)
         return self._ended(Ended(outcome, exit_code, _failure_reason(running.paths.output)))
+
+    def _tell_writers(self, writers: WriterWatch) -> None:
+        told = writers.stop()
+        if told is not None:
+            self._emit(Kind.FILE_WRITERS, asdict(told))
 
     def _until_exit(self, running: RunningAttempt, sync: CheckpointSync) -> int:
         """Do what the machine commands, when it commands it, until the entrypoint has ended."""
@@ -218,24 +246,33 @@ class Instance:
                 self._do_triggered(command)
             case Act.GIVE_NOTICE:
                 give_notice(running.paths.input_config, self._clock.wall_at(command.terminate_at))
+                self._kept = LinesToKeep()
                 self._emit(
                     Kind.NOTICE_GIVEN, {"scheduled_at": command.scheduled_at, "terminate_at": command.terminate_at}
                 )
             case Act.LOOK_AT_PROCESSES:
-                self._look(running, "before-sigterm")
+                take_look(running, "before-sigterm", self._clock, self._emit)
             case Act.SIGTERM:
                 if self._machine.stopping is not None:
                     self._set_status(SecondaryStatus.STOPPING)
+                tail, self._kept, sending_at = list(self._log_tail.copy()), LinesToKeep(), self._clock.now()
                 delivered = running.signal(signal.SIGTERM)
                 if delivered:
                     self._machine.delivered(command.act)
-                self._emit(
+                sent = self._emit(
                     Kind.SIGNAL_SENT,
-                    {"signal": "SIGTERM", "scheduled_at": command.scheduled_at, "delivered": delivered},
+                    {
+                        "signal": "SIGTERM",
+                        "scheduled_at": command.scheduled_at,
+                        "sending_at": sending_at,
+                        "delivered": delivered,
+                        "log_tail": tail,
+                    },
                 )
+                ends_at = self._machine.grace_ends_at
+                if delivered and ends_at is not None:
+                    self._looks = Looks(running, self._clock, self._emit, sent.at, ends_at)
             case Act.SIGKILL:
-                if self._machine.sigterm_sent:
-                    self._look(running, "before-sigkill")
                 sync.freeze()  # at this instant the instance is gone: what is still on its way is lost
                 observed = running.kill()
                 if observed:
@@ -244,10 +281,6 @@ class Instance:
 
     def _do_triggered(self, command: Command) -> None:
         self._emit(Kind.TRIGGER_FIRED, {"interruption": self._number, "observed_at": command.scheduled_at})
-
-    def _look(self, running: RunningAttempt, when: str) -> None:
-        processes = [asdict(process) for process in running.processes()]
-        self._emit(Kind.PROCESSES, {"when": when, "processes": processes})
 
     def _last_uploads(self, sync: CheckpointSync, outcome: Outcome) -> None:
         """The uploads that the instance still has time for: all of them when the job ended by itself; after an exit
@@ -278,9 +311,12 @@ class Instance:
         self._recorder.log(self._number, raw)
         line = raw.decode("utf-8", "replace")
         self._log_tail.append(line[:LOG_LINE_CHARACTERS])
+        self._talk.hear(line)
         self._samples.take_line(line)
         for reading in self._metrics.read(line):
             self._emit(Kind.METRIC, {"name": reading.name, "value": reading.value, "line": line[:LOG_LINE_CHARACTERS]})
+        if self._kept is not None and self._kept.keeps(line[:LOG_LINE_CHARACTERS], bool(self._metrics.read(line))):
+            self._emit(Kind.LOG_LINE, {"line": line[:LOG_LINE_CHARACTERS]})
         with self._lock:
             matched = self._machine.on_line(line, self._clock.now())
         if matched:

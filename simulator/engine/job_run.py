@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from simulator.checkpoints.store import ObjectStore
 from simulator.checkpoints.sync import SyncOptions
@@ -27,6 +28,21 @@ class EngineOptions:
     sync: SyncOptions = field(default_factory=SyncOptions)
     flush_after_exit: bool = True
     read_states: bool = False
+
+
+def asked_for(job: TrainingJob, plan: Plan, runtime: str, fidelity_lost: Sequence[str]) -> dict[str, Any]:
+    """What RUN_STARTED tells: the job, the plan and where it runs."""
+    return {
+        "job": job.TrainingJobName,
+        "CheckpointConfig": asdict(job.CheckpointConfig),
+        "StoppingCondition": asdict(job.StoppingCondition),
+        "interruptions": [trigger.text for trigger in plan.interruptions],
+        "profile": asdict(plan.profile),
+        "restart_delay_seconds": plan.restart_delay_seconds,
+        "seed": plan.seed,
+        "runtime": runtime,
+        "fidelity_lost": list(fidelity_lost),
+    }
 
 
 class JobRun:
@@ -55,20 +71,8 @@ class JobRun:
         """Carry the job through to its end. Raises EnvironmentFailure where the machine fails and UserInterrupt;
         the recorder's timeline holds what happened until then."""
         started_at = self._clock.now()
-        self._recorder.record(
-            Kind.RUN_STARTED,
-            data={
-                "job": self._job.TrainingJobName,
-                "CheckpointConfig": asdict(self._job.CheckpointConfig),
-                "StoppingCondition": asdict(self._job.StoppingCondition),
-                "interruptions": [trigger.text for trigger in self._plan.interruptions],
-                "profile": asdict(self._plan.profile),
-                "restart_delay_seconds": self._plan.restart_delay_seconds,
-                "seed": self._plan.seed,
-                "runtime": self._runtime.name.value,
-                "fidelity_lost": list(self._runtime.fidelity_lost),
-            },
-        )
+        asked = asked_for(self._job, self._plan, self._runtime.name.value, self._runtime.fidelity_lost)
+        self._recorder.record(Kind.RUN_STARTED, data=asked)
         attempt = 1
         while (ended := self._attempt(attempt, started_at)).outcome is Outcome.RECLAIMED:
             if not self._wait_for_an_instance(started_at):

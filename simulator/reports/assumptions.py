@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from simulator.checks.grace_budget import ASSUMED_UPLOAD_BYTES_PER_SECOND
 from simulator.core.plan import Plan
 from simulator.engine.job_run import EngineOptions
 
@@ -50,6 +51,12 @@ def assumptions(plan: Plan, options: EngineOptions) -> list[Assumption]:
             "whether *.sagemaker-uploading and -uploaded appear beside checkpoint files",
         ),
         Assumption("upload-workers", sync.workers, "", "files that go up at a time"),
+        Assumption(
+            "upload-bandwidth",
+            ASSUMED_UPLOAD_BYTES_PER_SECOND,
+            "",
+            "bytes a second to S3, for the grace budget's word on how large a checkpoint would fit",
+        ),
         Assumption(
             "interrupted-attempts-are-billed",
             True,

@@ -35,7 +35,7 @@ def describe_job(record: RunRecord) -> dict[str, Any]:
         "ResourceConfig": {"InstanceCount": len(job.hosts)},
         "StoppingCondition": {key: value for key, value in asdict(job.StoppingCondition).items() if value is not None},
         "EnableManagedSpotTraining": True,
-        "CheckpointConfig": asdict(job.CheckpointConfig),
+        **({"CheckpointConfig": asdict(job.CheckpointConfig)} if _has_checkpoints(timeline) else {}),
         "Environment": dict(job.Environment),
         "TrainingTimeInSeconds": round(money.training_seconds),
         "BillableTimeInSeconds": round(money.billable_seconds),
@@ -55,6 +55,12 @@ def describe_job(record: RunRecord) -> dict[str, Any]:
         if money.training_ended_at is not None:
             answer["TrainingEndTime"] = as_iso(record.wall(money.training_ended_at))
     return answer
+
+
+def _has_checkpoints(timeline: Timeline) -> bool:
+    """Whether the job was asked for with a CheckpointConfig; a job without one is refused."""
+    started = timeline.first(Kind.RUN_STARTED)
+    return started is None or started.data.get("CheckpointConfig", True) is not None
 
 
 def timeline_start(timeline: Timeline) -> float:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from simulator.checks.evidence import Evidence, EvidenceMissing
+from simulator.checks.grace_budget import GraceBudget, grace_budget
+from simulator.checks.signal_path import SignalPath, signal_path
 from simulator.core.attempt import schedule
 from simulator.core.billing import billing
 from simulator.core.clock import as_iso
@@ -27,6 +30,7 @@ def build_report(record: RunRecord) -> dict[str, Any]:
     A partial run has the verdict `error`, whatever was seen until then; its findings are kept.
     """
     money = billing(record.timeline)
+    evidence = Evidence(record.timeline)
     report = {
         "schema_version": SCHEMA_VERSION,
         **record.verdict.as_dict(),
@@ -34,7 +38,7 @@ def build_report(record: RunRecord) -> dict[str, Any]:
         "partial": record.partial is not None,
         "partial_reason": record.partial,
         "exit_code": int(record.exit_code),
-        "attempts": [_attempt(record, number) for number in record.timeline.attempts],
+        "attempts": [_attempt(record, evidence, number) for number in record.timeline.attempts],
         "job": describe_job(record),
         "billing": {
             "training_seconds": round(money.training_seconds, 3),
@@ -74,7 +78,7 @@ def _plan(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _attempt(record: RunRecord, number: int) -> dict[str, Any]:
+def _attempt(record: RunRecord, evidence: Evidence, number: int) -> dict[str, Any]:
     timeline = record.timeline
     began, ended = timeline.first(Kind.ATTEMPT_STARTED, number), timeline.last(Kind.ATTEMPT_ENDED, number)
     began_at = began.at if began else 0.0
@@ -97,8 +101,21 @@ def _attempt(record: RunRecord, number: int) -> dict[str, Any]:
         },
         **_steps(timeline, number),
         "manifest_at_kill": _manifest_at_kill(timeline, number),
+        "signal_path": _where_known(signal_path, evidence, number),
+        "grace_budget": _where_known(grace_budget, evidence, number),
         "log": f"logs/attempt-{number}.log",
     }
+
+
+def _where_known(
+    question: Callable[[Evidence, int], SignalPath | GraceBudget | None], evidence: Evidence, number: int
+) -> dict[str, Any] | None:
+    """The answer, None where there is none or the timeline (of a run that was cut, say) lacks what it rests on."""
+    try:
+        answer = question(evidence, number)
+    except (EvidenceMissing, KeyError):
+        return None
+    return None if answer is None else answer.as_dict()
 
 
 def _interruption(record: RunRecord, attempt: int) -> dict[str, Any] | None:

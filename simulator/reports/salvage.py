@@ -25,7 +25,7 @@ def record_of(timeline: Timeline, last_written_at: float) -> RunRecord:
     last_at = max(event.at for event in timeline)
     profile = data.get("profile")
     return RunRecord(
-        job=TrainingJob(str(data["job"]), CheckpointConfig(**data["CheckpointConfig"])),
+        job=TrainingJob(str(data["job"]), CheckpointConfig(**(data["CheckpointConfig"] or {"S3Uri": ""}))),
         plan=Plan(
             interruptions=tuple(parse_when(text) for text in data.get("interruptions", ())),
             profile=Profile(**profile) if profile else PROFILES["two-minute"],

@@ -48,7 +48,11 @@ class AttemptSpec:
 @dataclass(frozen=True)
 class ProcessInfo:
     """One process of the attempt, read from /proc inside its PID namespace. The masks are SigCgt, SigIgn and SigBlk's
-    bit of SIGTERM. `pid` and `ppid` are as the processes see them (the entrypoint is 1 where there is a namespace)."""
+    bit of SIGTERM. `pid` and `ppid` are as the processes see them (the entrypoint is 1 where there is a namespace).
+
+    `pends_sigterm`: SIGTERM was sent to it and no thread has taken it (SigPnd or ShdPnd). `state`: the main thread's
+    (R, S, D, T). `wchan`: the kernel function that it waits in, empty where nobody may know. `started`: clock ticks
+    since boot, which tell two processes of one pid apart; None where it could not be read."""
 
     pid: int
     ppid: int
@@ -56,6 +60,10 @@ class ProcessInfo:
     catches_sigterm: bool
     ignores_sigterm: bool
     blocks_sigterm: bool
+    pends_sigterm: bool = False
+    state: str = ""
+    wchan: str = ""
+    started: int | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from simulator.runtimes.port import ProcessInfo
@@ -16,10 +18,16 @@ for d in /proc/[0-9]*; do
   while IFS= read -r line; do echo "$line"; done <"$d/status" || continue
   printf 'Command: '; tr '\\000\\n' '  ' <"$d/cmdline" || true
   echo
+  wchan= stat=
+  read -r wchan <"$d/wchan" || true
+  read -r stat <"$d/stat" || true
+  echo "Wchan: $wchan"
+  echo "Stat: $stat"
 done 2>/dev/null
 exit 0
 """
-"""A POSIX shell script that prints, per process but itself, the mark, its /proc/PID/status and a line `Command: …`.
+"""A POSIX shell script that prints, per process but itself, the mark, its /proc/PID/status and lines `Command: …`,
+`Wchan: …` and `Stat: …`.
 It is run inside the container, so that it works where the engine's machine is not this one (Docker Desktop)."""
 
 _SIGTERM_BIT = 1 << (signal.SIGTERM - 1)
@@ -44,6 +52,10 @@ def parse_status(text: str) -> ProcessInfo | None:
             catches_sigterm=_has_sigterm(fields["SigCgt"]),
             ignores_sigterm=_has_sigterm(fields["SigIgn"]),
             blocks_sigterm=_has_sigterm(fields["SigBlk"]),
+            pends_sigterm=_has_sigterm(fields.get("SigPnd", "0")) or _has_sigterm(fields.get("ShdPnd", "0")),
+            state=fields["State"][:1],
+            wchan=fields.get("Wchan", "").removeprefix("0"),
+            started=_started(fields.get("Stat", "")),
         )
     except (KeyError, ValueError):
         return None
@@ -61,16 +73,7 @@ def read_namespace(init_pid: int) -> list[ProcessInfo]:
     for text in texts.values():
         info = parse_status(text)
         if info is not None:
-            infos.append(
-                ProcessInfo(
-                    info.pid,
-                    inner.get(info.ppid, 0),  # status gives the parent's pid as the host sees it
-                    info.command,
-                    info.catches_sigterm,
-                    info.ignores_sigterm,
-                    info.blocks_sigterm,
-                )
-            )
+            infos.append(replace(info, ppid=inner.get(info.ppid, 0)))  # status gives the pid that the host sees
     return sorted(infos, key=lambda info: info.pid)
 
 
@@ -97,15 +100,25 @@ def _pids() -> Iterator[int]:
 
 
 def _read(pid: int, namespace: Path | None) -> str | None:
-    """Status and command line of a process, where it is in the namespace."""
+    """Status, command line, wait and start of a process, where it is in the namespace."""
     folder = Path(f"/proc/{pid}")
     try:
         if namespace is not None and (folder / "ns" / "pid").readlink() != namespace:
             return None
         command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").replace(b"\n", b" ").strip()
-        return (folder / "status").read_text() + f"Command: {command.decode('utf-8', 'replace')}\n"
+        text = (folder / "status").read_text() + f"Command: {command.decode('utf-8', 'replace')}\n"
     except OSError:
         return None
+    for name in ("wchan", "stat"):  # these need not be ours to read
+        with suppress(OSError):
+            text += f"{name.capitalize()}: {(folder / name).read_text(errors='replace')}\n"
+    return text
+
+
+def _started(stat: str) -> int | None:
+    """The start time, field 22 of /proc/PID/stat; the second field is a name in brackets that may hold anything."""
+    fields = stat.rpartition(")")[2].split()
+    return int(fields[19]) if len(fields) > 19 else None
 
 
 def _fields(text: str) -> Iterable[tuple[str, str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import secrets
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import pytest
 
 from simulator.app.simulate import Result, simulate
 from simulator.core.errors import EnvironmentFailure, ExitCode
+from simulator.core.timeline import Kind
 from simulator.runtimes.ownership import is_alive, owner
 from simulator.runtimes.port import LABEL_OWNER, LABEL_RUN
 from tests.app import scripts
@@ -39,9 +42,9 @@ def labelled() -> set[str]:
 
 
 def leftovers() -> set[str]:
-    """Those of this process or of a harness that is gone; other runs may go on beside the tests."""
+    """Those of this process or of a harness that is gone; other runs and tests may go on beside these."""
     owners = {thing: thing.partition(" ")[2] for thing in labelled()}
-    return {thing for thing, of in owners.items() if of == owner() or not is_alive(of)}
+    return {thing for thing, of in owners.items() if of and (of == owner() or not is_alive(of))}
 
 
 def run(tmp_path: Path, *interruptions: str, **settings: object) -> Result:
@@ -91,7 +94,49 @@ def test_the_sdks_driver_scripts_swallow_sigterm_and_it_is_told(tmp_path: Path, 
     )
     assert result.exit_code is ExitCode.DOES_NOT_SURVIVE
     finding = next(finding for finding in result.verdict.findings if finding.rule == "SPOT005")
-    assert "exec" in finding.fix
+    assert "exec" in finding.fix and "SourceCode" in finding.fix
+    hops = result.report["attempts"][0]["signal_path"]["hops"]
+    assert (hops[0]["pid"], hops[0]["kind"], hops[0]["got"], hops[0]["swallowed"]) == (1, "toolkit", False, True)
+    assert (hops[-1]["kind"], hops[-1]["disposition"], hops[-1]["got"]) == ("python", "caught", False)
+    assert result.record.timeline.of(Kind.PROCESSES, attempt=1)[-1].data["when"] == "before-sigkill"
+
+
+def own_image(folder: Path, base: str, entrypoint: list[str]) -> str:
+    """An image with a script of its own and nothing of the SDK's between SIGTERM and it."""
+    scripts.write(folder, scripts.SIGNAL_ONLY)
+    (folder / "Dockerfile").write_text(
+        f"FROM {base}\nCOPY train.py /opt/ml/code/own.py\nENTRYPOINT {json.dumps(entrypoint)}\n"
+    )
+    name = f"spot-simulator-test-{secrets.token_hex(4)}"
+    subprocess.run(["docker", "build", "--quiet", "--tag", name, str(folder)], check=True, capture_output=True)
+    return name
+
+
+@pytest.mark.parametrize(
+    ("entrypoint", "survives", "kinds"),
+    [
+        (["python", "/opt/ml/code/own.py"], True, [("python", True, False)]),
+        (
+            ["/bin/sh", "-c", "python /opt/ml/code/own.py; exit $?"],
+            False,
+            [("shell", False, True), ("python", False, False)],
+        ),
+    ],
+    ids=["exec", "shell"],
+)
+def test_an_images_own_entrypoint_hears_sigterm_unless_a_shell_stands_there(
+    tmp_path: Path, training_image: str, entrypoint: list[str], survives: bool, kinds: list[tuple[str, bool, bool]]
+) -> None:
+    image = own_image(tmp_path / "context", training_image, entrypoint)
+    try:
+        result = run(tmp_path, "step=35", image=image, warning=0.5, grace=2.0)
+    finally:
+        subprocess.run(["docker", "rmi", image], check=False, capture_output=True)
+    path = result.report["attempts"][0]["signal_path"]
+    assert [(hop["kind"], hop["got"], hop["swallowed"]) for hop in path["hops"]] == kinds
+    assert (result.exit_code is ExitCode.SURVIVED) is survives
+    assert ("ENTRYPOINT" in (path["fix"] or "")) is not survives
+    assert result.report["attempts"][0]["grace_budget"]["from"] == "notice"
 
 
 def test_a_periodic_saver_survives_behind_the_sdks_driver_scripts(tmp_path: Path, training_image: str) -> None:

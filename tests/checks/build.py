@@ -88,6 +88,7 @@ class Attempt:
     model_when_reclaimed: Files = field(default_factory=dict)
     outside: list[tuple[str, int]] = field(default_factory=list)
     tail: Sequence[str] = ()
+    about: Sequence[str] = ()
     _uploads: list[tuple[float, float, str, int, str]] = field(default_factory=list)
     _reader: MetricReader = field(default_factory=lambda: MetricReader(DEFAULT_METRICS))
     _saves: int = 0
@@ -137,26 +138,30 @@ class Attempt:
         if self.run.profile.warning_seconds is not None:
             self.add(Kind.NOTICE_GIVEN, scheduled_at=self.run.now)
 
-    def sigterm(self, processes: Sequence[Mapping[str, Any]] = ()) -> None:
+    def sigterm(self, processes: Sequence[Mapping[str, Any]] = (), log_tail: Sequence[str] = ()) -> None:
         """SIGTERM reaches the entrypoint."""
         self.add(Kind.PROCESSES, when="before-sigterm", processes=list(processes))
-        self.add(Kind.SIGNAL_SENT, signal="SIGTERM", scheduled_at=self.run.now, delivered=True)
+        self.add(Kind.SIGNAL_SENT, signal="SIGTERM", scheduled_at=self.run.now, delivered=True, log_tail=list(log_tail))
+
+    def look(self, *processes: Mapping[str, Any]) -> None:
+        """Who is still there after SIGTERM."""
+        self.add(Kind.PROCESSES, when="after-sigterm", looked_at=self.run.now, processes=list(processes))
 
     def kill(self) -> None:
         """The instance goes now, with SIGKILL."""
         self.add(Kind.KILLED, scheduled_at=self.run.now, observed=True)
-        self.add(Kind.PROCESS_EXITED, exit_code=137, after_sigterm=False, log_tail=list(self.tail))
+        self.add(Kind.PROCESS_EXITED, exit_code=137, after_sigterm=False, **self._said())
         self._reclaimed()
 
     def exit_after_sigterm(self, code: int = 0, flush: float = 0.0) -> None:
         """The process ends by itself in the grace; uploads have `flush` seconds more."""
-        self.add(Kind.PROCESS_EXITED, exit_code=code, after_sigterm=True, log_tail=list(self.tail))
+        self.add(Kind.PROCESS_EXITED, exit_code=code, after_sigterm=True, **self._said())
         self.wait(flush)
         self._reclaimed()
 
     def exit(self, code: int = 0) -> None:
         """The process ends by itself, and the job with it."""
-        self.add(Kind.PROCESS_EXITED, exit_code=code, after_sigterm=False, log_tail=list(self.tail))
+        self.add(Kind.PROCESS_EXITED, exit_code=code, after_sigterm=False, **self._said())
         self.wait(10)
         self._transfer(self.run.now)
         self.add(Kind.MANIFEST, when="end", files=dict(self.run.s3))
@@ -176,6 +181,9 @@ class Attempt:
         self.trigger()
         self.add(Kind.KILLED, scheduled_at=self.run.now, observed=True, process=False)
         self._reclaimed()
+
+    def _said(self) -> dict[str, list[str]]:
+        return {"log_tail": list(self.tail), "log_about_checkpoints": list(self.about)}
 
     def _reclaimed(self) -> None:
         self._transfer(self.run.now)

@@ -33,3 +33,15 @@ def test_a_file_written_aside_and_renamed_began_when_its_writing_did() -> None:
         ]
     )
     assert history.versions["step-1.npz"][0].started_at == 1.0
+
+
+def test_the_same_bytes_written_again_by_a_later_attempt_are_not_what_was_there_before() -> None:
+    writes = [
+        Event(at + 10 * attempt, kind, attempt, {"path": "state.json", "bytes": 500, "digest": "same"})
+        for attempt in (1, 2)
+        for at, kind in enumerate((Kind.FILE_CHANGED, Kind.FILE_SETTLED, Kind.UPLOAD_STARTED, Kind.UPLOAD_FINISHED))
+    ]
+    history = file_history(writes)
+    files = {"state.json": {"bytes": 500, "digest": "same"}}
+    found = [history.durable(files, until=until)[0].version for until in (1, 2, None)]
+    assert [version.attempt for version in found if version is not None] == [1, 2, 2]

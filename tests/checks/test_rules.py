@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import time
 from dataclasses import replace
@@ -13,17 +14,27 @@ from simulator.checks import RULES, Evidence, Rule, check_all
 from simulator.core.timeline import Event, Kind, Timeline
 from tests.checks.build import interrupted
 
+RULES_BEFORE_PROOF = [1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 16, 17, 18]
 FIRST_VERDICT = ("001", "002", "003", "005", "006", "007", "008", "009", "011", "012", "013", "015", "017")
 
 
-def test_the_first_verdicts_rules_are_there() -> None:
-    assert list(RULES) == [f"SPOT{number}" for number in FIRST_VERDICT]
+def test_the_rules_are_there_in_their_order() -> None:
+    assert [int(rule[4:]) for rule in RULES if rule not in ("SPOT008", "SPOT015")] == RULES_BEFORE_PROOF
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 def test_a_rule_tells_why_how_to_mend_it_and_whence_it_is_known(rule: Rule) -> None:
     assert rule.summary and rule.why and rule.fix and rule.source
     assert rule.id == f"SPOT{int(rule.id[4:]):03}"
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_a_rules_examples_are_code_and_differ(rule: Rule) -> None:
+    assert rule.fails != rule.passes
+    for example in (rule.fails, rule.passes):
+        assert example.endswith("\n")
+        if not example.startswith("#!/bin/sh"):
+            ast.parse(example)
 
 
 def test_a_rule_that_raises_is_an_open_question(monkeypatch: pytest.MonkeyPatch) -> None:

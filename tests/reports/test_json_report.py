@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 from simulator.core.errors import ExitCode
+from simulator.core.timeline import Event, Kind
 from simulator.reports.json_report import build_report
-from tests.reports.story import record, until
+from tests.reports.story import record, story, until
 
 
 def test_the_report_has_the_documented_fields():
@@ -84,3 +85,25 @@ def test_a_run_that_was_cut_before_anything_happened_has_a_report_too():
 def test_every_assumption_has_a_name_and_the_value_of_this_run():
     assumptions = {entry["name"]: entry["value"] for entry in build_report(record())["assumptions"]}
     assert (assumptions["notice"], assumptions["grace"], assumptions["restart-delay"]) == (5, 20, 20)
+
+
+def test_the_grace_is_split_where_the_timeline_tells_and_the_signal_path_is_null_where_it_does_not():
+    first, second = build_report(record())["attempts"]
+    assert (first["grace_budget"]["from"], first["signal_path"]) == ("notice", None)  # nobody looked at processes
+    assert first["grace_budget"]["segments"][-1]["name"] == "margin"
+    assert (second["grace_budget"], second["signal_path"]) == (None, None)
+
+
+def test_the_signal_path_is_told_where_somebody_looked():
+    looked = {"when": "before-sigterm", "processes": [{"pid": 1, "ppid": 0, "command": "python train.py"}]}
+    events = sorted([*story(), Event(13.0, Kind.PROCESSES, 1, looked)], key=lambda event: event.at)
+    path = build_report(record(events))["attempts"][0]["signal_path"]
+    assert [hop["pid"] for hop in path["hops"]] == [1]
+    assert path["story"].startswith("SIGTERM reached PID 1 (python train.py)")
+
+
+def test_what_a_cut_timeline_does_not_tell_is_null():
+    ended = {"outcome": "reclaimed", "exit_code": None, "failure_reason": ""}
+    events = [event for event in story() if event.at < 13.2 and event.kind is not Kind.RUN_STARTED]
+    attempt = build_report(record([*events, Event(13.3, Kind.ATTEMPT_ENDED, 1, ended)]))["attempts"][0]
+    assert (attempt["grace_budget"], attempt["signal_path"]) == (None, None)

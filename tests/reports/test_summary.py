@@ -84,6 +84,28 @@ def test_what_was_not_tried_is_said_of_a_run_that_survived():
     assert "What was not tried" not in summary_text(restarted())
 
 
+def test_what_became_of_sigterm_and_of_the_grace_is_told_in_a_line_each():
+    path = {"story": "SIGTERM reached PID 1 (python\x07 train.py)."}
+    shown = report()
+    shown["attempts"][0]["signal_path"] = path
+    text = one_line(summary_text(shown))
+    assert "attempt 1: SIGTERM reached PID 1 (python train.py)." in text
+    assert "attempt 1: Of the 25.0 s from the notice to SIGKILL" in text
+
+
+def test_a_story_that_a_finding_tells_is_not_told_twice():
+    shown = restarted()
+    shown["attempts"][0]["signal_path"] = {"story": shown["findings"][0]["message"]}
+    assert one_line(summary_text(shown)).count(shown["findings"][0]["message"][:40]) == 1
+
+
+def test_a_run_of_an_older_version_is_shown_without_them():
+    shown = report()
+    for attempt in shown["attempts"]:
+        del attempt["signal_path"], attempt["grace_budget"]
+    assert "Signal and grace" not in summary_text(shown)
+
+
 def test_the_files_are_named():
     assert "runs/my-job/report.json" in summary_text(report(), Path("runs/my-job"))
 
