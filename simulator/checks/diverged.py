@@ -132,15 +132,15 @@ _FIXES = {
 }
 
 FAILS = """\
-state = np.load(newest)                      # weights come back, and the step
+state = np.load(newest)  # weights come back, and the step
 weights, step = state["weights"], int(state["step"])
-velocity = np.zeros_like(weights)            # the optimizer's slots begin anew
+velocity = np.zeros_like(weights)  # the optimizer's slots begin anew
 """
 
 PASSES = """\
 state = np.load(newest)
 weights, step = state["weights"], int(state["step"])
-velocity = state["velocity"]                 # saved beside the weights, and brought back
+velocity = state["velocity"]  # saved beside the weights, and brought back
 order = np.random.default_rng([seed, step // steps_per_epoch]).permutation(n)  # no state to lose
 """
 

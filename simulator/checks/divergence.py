@@ -1,16 +1,16 @@
 """The divergence bisector: of a run that differs since its restart, the first step that does, and the likely cause.
 
-It looks, in this order, at what says most: the sample ledger, the optimizer's count of updates and the random states in
-checkpoints of the same step, the learning rate in the log, and the shape of the difference. A loss that is still equal
-at the first step after the restart was made of the same weights and the same batch, and what differs next is how the
-weights were changed. Everything else differs in consequence, so that one cause is named: "likely", with what tells it,
-or "unknown".
+It looks, in this order, at what says most: the sample ledger, the optimizer's count of updates in checkpoints of the
+same step, the learning rate in the log, random states in these checkpoints, and the shape of the difference. A loss
+that is still equal at the first step after the restart was made of the same weights and the same batch, and what
+differs next is how the weights were changed. Everything else differs in consequence, so that one cause is named:
+"likely", with what tells it, or "unknown".
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import isclose, isfinite
@@ -80,25 +80,24 @@ class _Bisector:
         self._unlike, self._alike = self._first_checkpoint()
 
     def diagnosis(self) -> Diagnosis:
-        order, updates, rate = self._order(), self._updates(), self._rate()
-        if order is not None:
-            return self._say(Cause.ORDER, order)
-        if updates is not None:
-            return self._say(Cause.OPTIMIZER, updates, *([rate] if rate else []))
-        if rate is not None:
-            return self._say(Cause.RATE, rate)
-        unsaved, random, position, forward = self._unsaved(), self._random(), self._position(), self._forward()
-        if unsaved is not None:
-            return self._say(Cause.UNSAVED, unsaved)
-        if random is not None:
-            return self._say(Cause.RANDOM, random)
-        if position is not None:
-            return self._say(Cause.POSITION, position)
-        if forward is not None:
-            return self._say(Cause.OPTIMIZER, forward, *self._slots())
-        weights = self._weights() or self._far_off()
-        if weights is not None:
-            return self._say(Cause.WEIGHTS, weights)
+        """The first cause, in the order of what says most, that something tells."""
+        looks: tuple[tuple[Cause, Callable[[], str | None]], ...] = (
+            (Cause.ORDER, self._order),
+            (Cause.OPTIMIZER, self._updates),
+            (Cause.RATE, self._rate),
+            (Cause.UNSAVED, self._unsaved),
+            (Cause.RANDOM, self._random),
+            (Cause.POSITION, self._position),
+            (Cause.OPTIMIZER, self._forward),
+            (Cause.WEIGHTS, self._weights),
+            (Cause.WEIGHTS, self._far_off),
+        )
+        for cause, tells in looks:
+            because = tells()
+            if because is not None:
+                rate = self._rate() if cause is Cause.OPTIMIZER else None
+                besides = [*([rate] if rate else []), *(self._slots() if cause is Cause.OPTIMIZER else [])]
+                return self._say(cause, because, *besides)
         return self._by_what_is_left()
 
     def _say(self, cause: Cause, *because: str) -> Diagnosis:

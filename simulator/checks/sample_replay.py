@@ -52,13 +52,13 @@ def _few(ids: Sequence[str]) -> str:
 
 
 FAILS = """\
-for step in range(resumed_step, total):      # the loader begins its epoch again,
-    batch = next(loader)                     # although half of it was trained on before the restart
+for step in range(resumed_step, total):  # the loader begins its epoch again,
+    batch = next(loader)  # although half of it was trained on before the restart
 """
 
 PASSES = """\
 order = np.random.default_rng([seed, epoch]).permutation(n)
-for start in range(batches_done * size, n, size):    # goes on in the same order, where it was
+for start in range(batches_done * size, n, size):  # goes on in the same order, where it was
     train_on(order[start : start + size])
 """
 

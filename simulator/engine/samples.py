@@ -38,8 +38,8 @@ class SampleRecorder:
     def take_sidecar(self, output: Path) -> None:
         """The files that the script left in /opt/ml/output/data, if it did."""
         for path in sorted((output / SIDECAR_FOLDER).glob(SIDECAR_GLOB)):
-            if path.is_symlink():
-                continue  # it may lead anywhere
+            if path.is_symlink() or not path.is_file():
+                continue  # a link may lead anywhere, and a pipe never end
             try:
                 with path.open(encoding="utf-8", errors="replace") as file:
                     while line := file.readline(_LONGEST_SIDECAR_LINE):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -128,3 +129,12 @@ def test_a_line_that_may_have_been_cut_ends_the_ledger() -> None:
     noted = Noted()
     SampleRecorder(noted).take_line("sample-ids epoch=0 step=1: " + "12345 " * 11_000)
     assert "truncated" in noted.events[0].data
+
+
+def test_only_regular_files_are_read_for_sample_ids(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    os.mkfifo(tmp_path / "data" / "sample-ids.jsonl")
+    (tmp_path / "data" / "sample-ids-1.jsonl").symlink_to("/dev/zero")
+    noted = Noted()
+    SampleRecorder(noted).take_sidecar(tmp_path)
+    assert noted.events == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import re
 import struct
 import sys
 import types
@@ -18,7 +19,7 @@ import h5py
 import numpy as np
 import pytest
 
-from simulator.states.content import MOST_TENSORS
+from simulator.states.content import MOST_TENSORS, counts
 from simulator.states.read import Budget, State, read_folder, read_state, unit_of
 from simulator.states.torch_zip import read_torch
 
@@ -261,3 +262,11 @@ def test_a_folder_has_a_state_for_each_file_but_markers_and_links(tmp_path: Path
 def test_a_shard_belongs_to_its_index() -> None:
     assert unit_of("a/ckpt-1.data-00000-of-00002") == "a/ckpt-1.index"
     assert unit_of("a/my.data-set") == "a/my.data-set"
+
+
+def test_the_page_names_what_is_left_out() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "proof.md").read_text()
+    listed = page.partition("- values named ")[2].partition("whatever stands before")[0]
+    names = re.findall(r"`(\w+)`", listed)
+    assert len(names) > 10 and not any(counts(f"train.{name}") for name in names)
+    assert all(f"`{suffix}`" in page for suffix in (".keras", ".h5", ".npz", ".pt", ".index"))
