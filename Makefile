@@ -13,7 +13,7 @@ ARGS      ?=
 TEST_JOBS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup simulate test lint corpus bench clean lock
+.PHONY: help setup simulate test lint corpus bench screenshots clean lock
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -54,6 +54,12 @@ bench: setup ## what the simulator costs, against what one would use instead
 	@test -x .venv-bench/bin/aws || $(PYTHON) -m venv .venv-bench
 	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
 	@$(BIN)/python -m benchmarks
+
+screenshots: setup ## the pictures in docs/images, from the run in RUN=DIR
+	@test -n "$(RUN)" || { echo "Say which run: make screenshots RUN=runs/NAME" >&2; exit 2; }
+	@$(BIN)/spot-simulator report '$(RUN)' >/dev/null || test -f '$(RUN)/report.html'
+	@$(BIN)/python -m simulator.reports.picture '$(RUN)' docs/images/run.svg
+	@$(BIN)/python tests/reports/screenshots.py '$(RUN)' docs/images
 
 clean: ## what this Makefile and the simulator's runs left here
 	@test ! -x $(BIN)/spot-simulator || $(BIN)/spot-simulator clean

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from functools import cache
 
 import pytest
@@ -23,15 +24,26 @@ def engine_answers() -> bool:
         return False
 
 
+@cache
+def browser_is_there() -> bool:
+    browsers = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return any(map(shutil.which, browsers)) and shutil.which("chromedriver") is not None
+
+
+NEEDS = {"docker": ("a Docker engine", engine_answers), "browser": ("Chromium with chromedriver", browser_is_there)}
+"""What the tests of a marker need, and whether it is here."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Docker tests run whenever an engine answers; without one they are skipped, but never in CI."""
-    wants_docker = [item for item in items if item.get_closest_marker("docker")]
-    if not wants_docker or engine_answers():
-        return
-    if os.environ.get("CI"):
-        pytest.exit("CI has no Docker engine, and the Docker tests must not be skipped there", returncode=3)
-    for item in wants_docker:
-        item.add_marker(pytest.mark.skip(reason="no Docker engine answers"))
+    """Docker and browser tests run wherever they can; elsewhere they are skipped, but never in CI."""
+    for marker, (need, is_there) in NEEDS.items():
+        wanting = [item for item in items if item.get_closest_marker(marker)]
+        if not wanting or is_there():
+            continue
+        if os.environ.get("CI"):
+            pytest.exit(f"CI has not {need}, and the {marker} tests must not be skipped there", returncode=3)
+        for item in wanting:
+            item.add_marker(pytest.mark.skip(reason=f"there is not {need}"))
 
 
 @pytest.fixture(scope="session")

@@ -77,14 +77,33 @@ def compose() -> Diagnosis:
 
 def namespaces() -> Diagnosis:
     """What the process runtime can isolate a script with."""
-    from simulator.runtimes.process import ProcessRuntime
+    from simulator.runtimes.process import best_isolation, why_plain
 
-    mode = ProcessRuntime().mode
+    why = why_plain()
     return Diagnosis(
         "namespaces for the process runtime",
-        "plain" not in str(mode),
-        str(mode),
-        "sudo sysctl kernel.unprivileged_userns_clone=1, or sudo apt-get install bubblewrap",
+        not why,
+        f"{best_isolation().value} ({why})" if why else best_isolation().value,
+        "sudo sysctl kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0, or run as root",
+    )
+
+
+def image_base() -> Diagnosis:
+    """What the training image is built on, where it is not built yet."""
+    from simulator.images import TRAINING_IMAGE
+    from simulator.images.base import DEBOOTSTRAP_IMAGE, REGISTRY_IMAGE, has_debootstrap, is_here
+
+    thing = "training image"
+    for image in (TRAINING_IMAGE, REGISTRY_IMAGE, DEBOOTSTRAP_IMAGE):
+        if is_here(image):
+            return Diagnosis(thing, True, image if image == TRAINING_IMAGE else f"not built yet, on {image} it can be")
+    if has_debootstrap():
+        return Diagnosis(thing, True, f"not built yet; {REGISTRY_IMAGE} is pulled, or debootstrap makes a base")
+    return Diagnosis(
+        thing,
+        False,
+        f"not built yet, and no base is here: it needs a registry that gives {REGISTRY_IMAGE}, or debootstrap",
+        f"docker pull {REGISTRY_IMAGE}, or without a registry: sudo apt-get install debootstrap",
     )
 
 
@@ -117,6 +136,7 @@ PROBES: Sequence[Callable[[], Diagnosis]] = (
     python,
     engine,
     compose,
+    image_base,
     module("sagemaker.train", "SageMaker Python SDK", needed=True),
     moto,
     module("tensorflow", "TensorFlow (for the bundled trainer without a container)", needed=False),

@@ -14,7 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFlo
 from simulator.core.errors import UsageError
 from simulator.core.job import CHECKPOINT_LOCAL_PATH, MetricDefinition, StoppingCondition
 from simulator.core.metrics import DEFAULT_METRICS, MetricReader
-from simulator.core.plan import DEFAULT_PROFILE, ExitAfterSigterm, Plan, Trigger, parse_when, profile_named
+from simulator.core.plan import (
+    DEFAULT_PROFILE,
+    ExitAfterSigterm,
+    Plan,
+    Trigger,
+    gives_notice,
+    parse_when,
+    profile_named,
+)
 
 CONFIG_TABLE = "spot-simulator"
 
@@ -106,10 +114,15 @@ class Settings(BaseModel):
                 )
 
 
-def load_settings(config: Path | None, overrides: Mapping[str, Any], directory: Path | None = None) -> Settings:
+def load_settings(
+    config: Path | None,
+    overrides: Mapping[str, Any],
+    directory: Path | None = None,
+    overrides_from: str = "the command line",
+) -> Settings:
     """The settings of a file (or of pyproject.toml in `directory`, the current one by default) with overrides on top.
 
-    Raises UsageError with the field's name for what is wrong or unknown.
+    Raises UsageError with the field's name for what is wrong or unknown, and `overrides_from` where that came from.
     """
     table, source = _read_table(config, directory or Path.cwd())
     merged = {key.replace("-", "_"): value for key, value in table.items()}
@@ -118,6 +131,8 @@ def load_settings(config: Path | None, overrides: Mapping[str, Any], directory: 
             continue
         before = merged.get(key)
         merged[key] = {**before, **value} if isinstance(before, dict) and isinstance(value, Mapping) else value
+    if overrides.get("warning") is None and not gives_notice(str(overrides.get("profile"))):
+        merged.pop("warning", None)  # the file's goes with the file's profile
     try:
         return Settings(**merged)
     except ValidationError as error:
@@ -125,7 +140,7 @@ def load_settings(config: Path | None, overrides: Mapping[str, Any], directory: 
         field = "-".join(str(part) for part in first["loc"]).replace("_", "-")
         raise UsageError(
             f"the setting {field!r} is wrong: {first['msg']}",
-            f"it came from {source if field.replace('-', '_') not in overrides else 'the command line'}",
+            f"it came from {source if field.replace('-', '_') not in overrides else overrides_from}",
             "see spot-simulator run --help",
         ) from error
 

@@ -6,6 +6,7 @@ import errno
 import re
 import secrets
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -27,7 +28,9 @@ from simulator.engine.interrupts import UserInterrupt, orderly_interrupts, shiel
 from simulator.engine.job_run import EngineOptions, JobRun
 from simulator.engine.recorder import Recorder
 from simulator.reports.folder import RunFolder, read_run
+from simulator.reports.github import tell_github
 from simulator.reports.record import RunRecord
+from simulator.reports.render import render
 from simulator.reports.summary import print_summary
 from simulator.reports.views import View, open_view
 from simulator.runtimes.ownership import make_scratch, owner, sweep_scratch
@@ -68,17 +71,24 @@ def simulate(config: Path | None = None, **settings: Any) -> Result:
 def run_settings(settings: Settings) -> Result:
     """Run what the settings say. Raises UsageError before anything has started; EnvironmentFailure and UserInterrupt
     after the partial report was written and everything that was started is gone."""
+    concluded: list[Result] = []
     with orderly_interrupts():
-        with ExitStack() as stack:
-            result = _run_within(settings, stack)
+        try:
+            with ExitStack() as stack:
+                result = _run_within(settings, stack, concluded.append)
+        finally:
+            if concluded and settings.view != "quiet":
+                tell_github(concluded[0].report)
         if settings.view != "quiet":
             print_summary(result.report, result.folder)
         return result
 
 
 def show_again(folder: Path) -> ExitCode:
-    """Print the summary of a finished run. Raises UsageError where the folder holds none."""
+    """Write a finished run's reports anew and print its summary. Raises UsageError where the folder holds none."""
     run = read_run(folder)
+    for line in render(run):
+        print(f"warning: {line}", file=sys.stderr)  # noqa: T201 - the command's own output
     print_summary(run.report, folder)
     return ExitCode(run.report["exit_code"])
 
@@ -92,10 +102,12 @@ def sweep_everything() -> list[str]:
     return removed
 
 
-def _run_within(settings: Settings, stack: ExitStack) -> Result:
+def _run_within(settings: Settings, stack: ExitStack, concluded: Callable[[Result], None]) -> Result:
     plan, job = _plan_and_job(settings)
     if is_refused(settings):
-        return _refused(settings, plan, job, stack)
+        result = _refused(settings, plan, job, stack)
+        concluded(result)
+        return result
     view = stack.enter_context(open_view(settings.view))
     runtime = choose_runtime(settings, view.say)
     stack.callback(runtime.close)
@@ -110,7 +122,7 @@ def _run_within(settings: Settings, stack: ExitStack) -> Result:
     with shielded():
         s3 = stack.enter_context(_open_s3(settings, runtime, run_id, view))
     folder = _run_folder(settings, job, stack, view.say)
-    return _Run(settings, plan, job, runtime, s3, scratch, run_id, folder, view).carry_out()
+    return _Run(settings, plan, job, runtime, s3, scratch, run_id, folder, view, concluded).carry_out()
 
 
 def _refused(settings: Settings, plan: Plan, job: TrainingJob, stack: ExitStack) -> Result:
@@ -139,7 +151,9 @@ class _Run:
         run_id: str,
         folder: RunFolder,
         view: View,
+        concluded: Callable[[Result], None],
     ) -> None:
+        self._concluded = concluded
         self._settings, self._plan, self._job, self._runtime, self._s3 = settings, plan, job, runtime, s3
         self._scratch, self._run_id, self._folder, self._view = scratch, run_id, folder, view
         self._options = EngineOptions(_sync_options(settings), settings.flush_after_exit, read_states=settings.baseline)
@@ -214,7 +228,9 @@ class _Run:
         report = self._folder.write_report(record)
         if error is not None:
             self._view.say(f"the partial report is in {self._folder.path}")
-        return Result(record, report, self._folder.path)
+        result = Result(record, report, self._folder.path)
+        self._concluded(result)
+        return result
 
 
 def _plan_and_job(settings: Settings) -> tuple[Plan, TrainingJob]:

@@ -320,7 +320,7 @@ class Evidence:
 
     def saves_in_reaction(self, attempt: int) -> list[Version]:
         """Writes begun because the script was told: the first after the notice or after SIGTERM, if it came sooner than
-        the script's habit explains; and what it wrote last before it left by itself."""
+        the script's habit explains; and what it wrote last before it left by itself or trained no more."""
         if attempt not in self._reactions:
             self._reactions[attempt] = self._find_reactions(attempt)
         return self._reactions[attempt]
@@ -333,11 +333,22 @@ class Evidence:
             if told is not None and later and self._came_sooner(attempt, told.at, later[0]):
                 found |= {id(version): version for version in later}
         own_end = sigterm if self.outcome(attempt) == "reclaimed" else notice
-        if own_end is not None and self.exited_by_itself(attempt) and not self._was_done(attempt):
-            last = [version for version in self._checkpoint_writes(attempt) if version.started_at >= own_end.at]
-            if last and self.gone_at(attempt) - max(version.done_at for version in last) < _LEAVES_WITHIN_SECONDS:
+        last = [] if own_end is None else [v for v in self._checkpoint_writes(attempt) if v.started_at >= own_end.at]
+        if last and not self._was_done(attempt):
+            done_at = max(version.done_at for version in last)
+            left = self.exited_by_itself(attempt) and self.gone_at(attempt) - done_at < _LEAVES_WITHIN_SECONDS
+            if left or self._trained_no_more(attempt, done_at):
                 found |= {id(version): version for version in last}
         return sorted(found.values(), key=lambda version: version.started_at)
+
+    def _trained_no_more(self, attempt: int, saved_at: float) -> bool:
+        """Whether nothing was logged of any step after a save, for longer than steps had ever taken: it waits for its
+        end, or has not come to the end of leaving (a framework's own clean-up takes seconds)."""
+        walk = self.walk(attempt)
+        if walk is None or len(walk.readings) < 2 or walk.last.at > saved_at + self.options.detection_seconds:
+            return False
+        longest = max(after.at - before.at for before, after in pairwise(walk.readings))
+        return self.gone_at(attempt) - saved_at > max(1.0, 2 * longest)
 
     def _was_done(self, attempt: int) -> bool:
         """Whether the script ended because its work was done: with 0, and its model exported."""

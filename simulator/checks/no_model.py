@@ -28,11 +28,12 @@ def check(evidence: Evidence) -> list[Finding]:
 
 
 def has_model(evidence: Evidence, attempt: int) -> bool:
-    """Whether /opt/ml/model held anything but empty files at the attempt's end."""
+    """Whether /opt/ml/model held anything but empty files at the attempt's end; -1 bytes are a file that the harness
+    could not read, and so may be one."""
     event = evidence.last(Kind.MODEL_FILES, attempt)
     if event is None:
         raise EvidenceMissing(f"nobody looked into /opt/ml/model after attempt {attempt}")
-    return any(int(facts["bytes"]) > 0 for facts in event.data["files"].values())
+    return any(int(facts["bytes"]) != 0 for facts in event.data["files"].values())
 
 
 RULE = Rule(

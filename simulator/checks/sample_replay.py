@@ -52,13 +52,13 @@ def _few(ids: Sequence[str]) -> str:
 
 
 FAILS = """\
-for step in range(resumed_step, total):      # the loader begins its epoch again,
-    batch = next(loader)                     # although half of it was trained on before the restart
+for step in range(resumed_step, total):  # the loader begins its epoch again,
+    batch = next(loader)  # although half of it was trained on before the restart
 """
 
 PASSES = """\
 order = np.random.default_rng([seed, epoch]).permutation(n)
-for start in range(batches_done * size, n, size):    # goes on in the same order, where it was
+for start in range(batches_done * size, n, size):  # goes on in the same order, where it was
     train_on(order[start : start + size])
 """
 
@@ -68,8 +68,6 @@ RULE = Rule(
     summary="samples were skipped or repeated within an epoch across the restart",
     why="A loader that is made anew begins its epoch again, or shuffles it otherwise: some samples of the epoch are "
     "trained on twice and others never, which biases the model and shows in no log.",
-    fails=FAILS,
-    passes=PASSES,
     fix="Make the order of samples a function of seed and epoch, save how many batches of the epoch are done, and go "
     "on there:\n"
     "  - for batch in loader:\n"
@@ -77,5 +75,7 @@ RULE = Rule(
     "  + for start in range(batches_done * size, n, size):",
     source="CheckFreq (FAST '21): each item exactly once an epoch; huggingface/accelerate #4071, #2016; transformers "
     "#46628",
+    fails=FAILS,
+    passes=PASSES,
     check=check,
 )

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
+from statistics import median
 
 from simulator.checks.durability import DurableFile, Version
 from simulator.checks.evidence import Evidence
@@ -20,7 +21,8 @@ _DIGITS = re.compile(r"\d+")
 _CLEARLY_SMALLER = 0.9  # of the smallest of its like, where there are several; of what a write came to
 _HALF = 0.5  # of the only other one
 _SAVES_TELL = 1  # so many earlier saves of the same files tell what belongs to one
-_COMPARED = 50  # sizes of the newest of its like
+_COMPARED = 50  # sizes of its like
+_MOSTLY = 0.8  # of its like that have to be of about one size
 _ASKED = 10  # of the newest saves
 _NEWEST = 20  # files that are looked at: nobody resumes from older ones
 
@@ -111,17 +113,39 @@ def _went_on(evidence: Evidence, version: Version) -> Version | None:
 
 
 def _too_small(evidence: Evidence, version: Version, size: int) -> int | None:
-    """The size of its like, where this one is clearly smaller."""
-    others = [
-        other.bytes
-        for other in _like(evidence, version)[-_COMPARED:]
-        if other.settled_at is not None
-        and other.bytes > 0
-        and _went_on(evidence, other) is None
-        and _training_went_on(evidence, other)
-    ]
+    """The size of its like, where this one is clearly smaller. A file whose size varies, as a history that grows, has
+    no like."""
+    known = evidence.once(_SettledSizes).of(family(version.path))
+    others = [bytes_ for other, bytes_ in known if other is not version]
+    if not others:
+        return None
+    usual = median(others)
+    alike = [bytes_ for bytes_ in others if abs(bytes_ - usual) <= (1 - _CLEARLY_SMALLER) * usual]
+    if len(alike) < _MOSTLY * len(others):
+        return None
     share = _CLEARLY_SMALLER if len(others) > 1 else _HALF
-    return min(others) if others and size < share * min(others) else None
+    return min(alike) if size < share * min(alike) else None
+
+
+class _SettledSizes:
+    """The sizes that whole writes of a family came to, looked up once: a sample of them, over all of the run."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
+        self._known: dict[str, list[tuple[Version, int]]] = {}
+
+    def of(self, name: str) -> list[tuple[Version, int]]:
+        """Each with its write."""
+        if name not in self._known:
+            writes = self._evidence.once(_families).get(name, ())
+            settled = [
+                one
+                for one in writes
+                if one.settled_at is not None and one.bytes > 0 and _training_went_on(self._evidence, one)
+            ]
+            sample = settled[:: len(settled) // _COMPARED + 1]
+            self._known[name] = [(one, one.bytes) for one in sample if _went_on(self._evidence, one) is None]
+        return self._known[name]
 
 
 def _training_went_on(evidence: Evidence, version: Version) -> bool:

@@ -111,6 +111,11 @@ def profile_named(name: str, warning_seconds: float | None, grace_seconds: float
     return profile if grace_seconds is None else replace(profile, grace_seconds=grace_seconds)
 
 
+def gives_notice(name: str) -> bool:
+    """Whether --warning goes with the profile of this name; True where there is none, which is refused elsewhere."""
+    return name not in PROFILES or PROFILES[name].warning_seconds is not None
+
+
 _SECONDS = re.compile(r"(\d+(?:\.\d+)?)s")
 _RANGE = re.compile(r"(.*?)(\d+(?:\.\d+)?)\.\.(\d+(?:\.\d+)?)(s?)")
 

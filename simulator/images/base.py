@@ -39,7 +39,7 @@ def choose_base(machine: str, progress: Progress) -> str:
     if chosen := named_base():
         return chosen
     for name in (REGISTRY_IMAGE, DEBOOTSTRAP_IMAGE):
-        if succeeds(["docker", "image", "inspect", "--format", "{{.Id}}", name], 30):
+        if is_here(name):
             return name
     progress(f"pulling {REGISTRY_IMAGE} …")
     if succeeds(["docker", "pull", "--quiet", REGISTRY_IMAGE], PULL_SECONDS) is not None:
@@ -47,6 +47,17 @@ def choose_base(machine: str, progress: Progress) -> str:
     progress(f"no registry gives {REGISTRY_IMAGE}: making a base of Debian's packages with debootstrap …")
     _debootstrap(machine)
     return DEBOOTSTRAP_IMAGE
+
+
+def is_here(image: str) -> bool:
+    """Whether the engine has the image; False also where none answers."""
+    return succeeds(["docker", "image", "inspect", "--format", "{{.Id}}", image], 30) is not None
+
+
+def has_debootstrap() -> bool:
+    """Whether a base can be made here without a registry."""
+    path = f"{os.environ.get('PATH')}:/usr/sbin"
+    return platform.system() == "Linux" and shutil.which("debootstrap", path=path) is not None
 
 
 def engine_machine() -> str:
@@ -68,7 +79,7 @@ def engine_machine() -> str:
 
 def _debootstrap(machine: str) -> None:
     privilege = [] if os.geteuid() == 0 else ["sudo", "--non-interactive"]
-    if platform.system() != "Linux" or shutil.which("debootstrap", path=f"{os.environ.get('PATH')}:/usr/sbin") is None:
+    if not has_debootstrap():
         raise EnvironmentFailure(
             "there is no base image for the training image",
             f"{REGISTRY_IMAGE} could not be pulled, and debootstrap, which would make one, is not installed",

@@ -1,4 +1,4 @@
-"""The folder of a run: its timeline and logs as they happen, its report at the end, and how they are read again.
+"""The folder of a run: its timeline and logs as they happen, its reports at the end.
 
 A run that is cut short leaves a readable folder too: every event is on disk as soon as it happened, the report is
 written aside and renamed, and room for it is set aside at the start, so that a disk that fills up does not take it.
@@ -13,23 +13,23 @@ import os
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from simulator.core.errors import EnvironmentFailure, UsageError
-from simulator.core.timeline import Event, Timeline, from_jsonl
-from simulator.reports.json_report import SCHEMA_VERSION, build_report
+from simulator.core.timeline import Event
+from simulator.reports.finished import LOGS, REPORT, TIMELINE, FinishedRun, read_run
+from simulator.reports.json_report import build_report
 from simulator.reports.record import RunRecord
-from simulator.reports.salvage import record_of
+from simulator.reports.render import RENDERED, render, replace_file
 
-REPORT = "report.json"
-TIMELINE = "timeline.jsonl"
-LOGS = "logs"
+__all__ = ["LOGS", "REPORT", "TIMELINE", "FinishedRun", "RunFolder", "read_run"]
+
 RESERVE = ".reserve"
 OURS = frozenset(
-    {REPORT, TIMELINE, LOGS, RESERVE, f".{REPORT}.part", f".{TIMELINE}.part", "report.html", "junit.xml"}
-    | {"baseline-1", "baseline-2"}
+    {REPORT, TIMELINE, LOGS, RESERVE, "baseline-1", "baseline-2", *RENDERED}
+    | {f".{name}.part" for name in (REPORT, TIMELINE, *RENDERED)}
 )
 RESERVED_BYTES = 1 << 20
 
@@ -102,8 +102,9 @@ class RunFolder:
         return self.path / LOGS / f"attempt-{attempt}.log"
 
     def write_report(self, record: RunRecord) -> dict[str, Any]:
-        """Write report.json, whole or not at all, and the timeline again if some of it could not be written. Returns
-        the report. Raises EnvironmentFailure, after writing what could be, when anything is missing in the end."""
+        """Write report.json, whole or not at all, the timeline again if some of it could not be written, and then the
+        reports that are made from these. Returns the report. Raises EnvironmentFailure, after writing what could be,
+        when anything is missing in the end; a report for people that fails is only a warning."""
         with suppress(OSError):
             (self.path / RESERVE).unlink(missing_ok=True)
         lost = None if self._log_failure is None else _disk(self.path, self._log_failure)
@@ -111,9 +112,12 @@ class RunFolder:
             record = replace(record, partial=lost.what, partial_exit_code=lost.exit_code)
         report = build_report(record)
         try:
-            _replace(self.path / REPORT, (json.dumps(report, indent=2, allow_nan=False) + "\n").encode())
+            self._put(report)
             if not self._timeline_is_whole or not (self.path / TIMELINE).exists():
-                _replace(self.path / TIMELINE, b"".join(event.to_json().encode() + b"\n" for event in record.timeline))
+                replace_file(
+                    self.path / TIMELINE, b"".join(event.to_json().encode() + b"\n" for event in record.timeline)
+                )
+            self._render(report)
         except OSError as error:
             raise _disk(self.path, error) from error
         finally:
@@ -130,46 +134,26 @@ class RunFolder:
         with suppress(OSError):
             (self.path / RESERVE).unlink(missing_ok=True)
 
+    def _put(self, report: dict[str, Any]) -> None:
+        replace_file(self.path / REPORT, (json.dumps(report, indent=2, allow_nan=False) + "\n").encode())
+
+    def _render(self, report: dict[str, Any]) -> None:
+        """The reports for people. report.json is safe by now, and what fails here is one more of its warnings."""
+        try:
+            failed = render(read_run(self.path))
+        except Exception as error:  # noqa: BLE001 - what cannot be read back must not take the verdict with it
+            failed = [f"no report for people could be made: {type(error).__name__}: {error}"]
+        if failed:
+            report["warnings"] += failed
+            with suppress(OSError):
+                self._put(report)
+            for line in failed:
+                self._warn(line)
+
     def _tell(self, error: OSError) -> None:
         if not self._told:
             self._told = True
             self._warn(f"{self.path} cannot be written: {error.strerror or error}; the run goes on without")
-
-
-@dataclass(frozen=True)
-class FinishedRun:
-    """A run read from its folder."""
-
-    folder: Path
-    report: dict[str, Any]
-    timeline: Timeline
-
-
-def read_run(path: Path) -> FinishedRun:
-    """Read a run's folder. Where the report is missing, as the simulator itself was killed, it is made from the
-    timeline. Raises UsageError for a folder that holds no run."""
-    try:
-        with (path / TIMELINE).open(encoding="utf-8", errors="replace") as lines:
-            timeline = from_jsonl(lines)
-        written = (path / REPORT).read_text() if (path / REPORT).exists() else None
-        modified_at = (path / TIMELINE).stat().st_mtime
-    except OSError as error:
-        raise _no_run(path, error.strerror or str(error)) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _no_run(path, f"its {TIMELINE} cannot be read: {error}") from error
-    try:
-        report = (
-            _checked(json.loads(written)) if written is not None else build_report(record_of(timeline, modified_at))
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise _no_run(path, f"its {REPORT if written is not None else TIMELINE} cannot be read: {error}") from error
-    return FinishedRun(path, report, timeline)
-
-
-def _checked(report: Any) -> dict[str, Any]:
-    if not isinstance(report, dict) or str(report["schema_version"]).split(".")[0] != SCHEMA_VERSION.split(".")[0]:
-        raise ValueError("it is of another version of the simulator")
-    return report
 
 
 def _append(file: BinaryIO, content: bytes) -> None:
@@ -182,20 +166,6 @@ def _append(file: BinaryIO, content: bytes) -> None:
     except OSError:
         with suppress(OSError):
             file.truncate(before)
-        raise
-
-
-def _replace(target: Path, content: bytes) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{target.name}.part")
-    try:
-        with aside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(target)
-    except OSError:
-        aside.unlink(missing_ok=True)
         raise
 
 
@@ -233,10 +203,6 @@ def _not_ours(path: Path, names: list[str]) -> UsageError:
         f"it holds {shown}, and a run replaces only what an earlier run wrote",
         "give a new or empty folder to --out",
     )
-
-
-def _no_run(path: Path, why: str) -> UsageError:
-    return UsageError(f"{path} holds no run that can be read", why, "give the folder of a run, for example runs/NAME")
 
 
 def _disk(path: Path, error: OSError) -> EnvironmentFailure:

@@ -20,7 +20,7 @@ from simulator.reports.describe_job import describe_job
 from simulator.reports.record import RunRecord
 from simulator.verdict import Answer
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 """The part before the dot changes when a field goes or changes its meaning; the other when fields come."""
 
 

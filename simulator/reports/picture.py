@@ -1,73 +1,68 @@
-"""A picture of a run, for the README: what the terminal showed, as an SVG that needs no fonts from anywhere.
+"""A picture of a run, for a README: the verdict, the timeline and the metrics as report.html draws them, as one SVG.
 
 python -m simulator.reports.picture RUN_FOLDER OUT.svg
 """
 
 from __future__ import annotations
 
-import io
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-
-from rich.console import Console
-from rich.terminal_theme import TerminalTheme
-from rich.text import Text
+from typing import Any
 
 from simulator.core.errors import SimulatorError
-from simulator.reports.folder import FinishedRun, read_run
-from simulator.reports.plain import PlainLines
-from simulator.reports.summary import summary
+from simulator.reports.curves import Curves, curves
+from simulator.reports.drawing import PHASE_INKS, WIDE, draw_curves, draw_timeline
+from simulator.reports.finished import FinishedRun, read_run
+from simulator.reports.html_report import words_of
+from simulator.reports.lanes import Lane, Phase, lanes
+from simulator.reports.summary import TIERS, as_sentence
+from simulator.reports.templating import environment
 
-WIDTH = 110
-
-
-def _colours(names: str) -> list[tuple[int, int, int]]:
-    return [(int(name[:2], 16), int(name[2:4], 16), int(name[4:], 16)) for name in names.split()]
-
-
-_THEME = TerminalTheme(
-    (22, 27, 34),
-    (201, 209, 217),
-    _colours("484f58 ff7b72 3fb950 d29922 58a6ff bc8cff 39c5cf b1bac4"),
-    _colours("6e7681 ffa198 56d364 e3b341 79c0ff d2a8ff 56d4dd f0f6fc"),
-)
-
-_FORMAT = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
-<style>
-.{unique_id}-matrix {{ font-family: ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace;
-  font-size: {char_height}px; line-height: {line_height}px; font-variant-east-asian: full-width; }}
-.{unique_id}-title {{ font-size: 18px; font-weight: bold; font-family: sans-serif; }}
-{styles}
-</style>
-<defs><clipPath id="{unique_id}-clip-terminal">
-<rect x="0" y="0" width="{terminal_width}" height="{terminal_height}" />
-</clipPath>
-{lines}
-</defs>
-{chrome}
-<g transform="translate({terminal_x}, {terminal_y})" clip-path="url(#{unique_id}-clip-terminal)">
-{backgrounds}
-<g class="{unique_id}-matrix">
-{matrix}
-</g>
-</g>
-</svg>
-"""
-"""Rich's own template without its fonts, which it would fetch from the network."""
+_VIEW_BOX = re.compile(r'viewBox="0 0 [\d.]+ ([\d.]+)"')
 
 
-def timeline_svg(run: FinishedRun, title: str = "spot-simulator run") -> str:
-    """What was told of a run while it went on, and its summary, as a terminal shows them."""
-    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
-    lines = io.StringIO()
-    told = PlainLines(lines, quiet_logs=True)
-    for event in run.timeline:
-        told.on_event(event)
-        told.tick(event.at)
-    console.print(Text(lines.getvalue().rstrip()), style="dim", highlight=False)
-    console.print(summary(run.report))
-    svg = console.export_svg(title=title, theme=_THEME, code_format=_FORMAT, unique_id="run")
-    return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"
+def picture(run: FinishedRun) -> str:
+    """The SVG: light and dark as its reader's screen is, with no font or anything else from the network."""
+    from markupsafe import Markup
+
+    report, drawn, metrics = run.report, lanes(run.timeline), curves(run.timeline, run.baselines)
+    parts = [draw_timeline(drawn, WIDE, "timeline")] if drawn else []
+    parts += [draw_curves(metrics, WIDE, "curves")] if metrics.panels else []
+    placed: list[dict[str, Any]] = []
+    y = 104.0
+    for part in parts:
+        found = _VIEW_BOX.search(part)
+        height = float(found[1]) if found else 0.0
+        placed.append({"y": y, "height": height, "svg": Markup(part)})
+        y += height + 20
+    return (
+        environment()
+        .get_template("picture.svg.j2")
+        .render(
+            words=words_of(report),
+            mood={"survived": "good", "failed": "bad"}.get(report["verdict"], "warn"),
+            what=as_sentence(report["partial_reason"] if report["partial"] else report["reason"]["what"]),
+            tier=f"proof of tier {report['tier']}, {TIERS[report['tier']]}" if report["tier"] in TIERS else "",
+            legend=_legend(drawn, metrics),
+            parts=placed,
+            height=y + 34,
+        )
+    )
+
+
+def _legend(drawn: Sequence[Lane], metrics: Curves) -> list[tuple[float, str, str]]:
+    """From left to right: where an entry stands, its colour and its text."""
+    seen = {span.phase for lane in drawn for span in lane.spans}
+    entries = [(PHASE_INKS[phase], phase.value) for phase in Phase if phase in seen]
+    if any(curve.baseline for panel in metrics.panels for curve in panel.curves):
+        entries.append(("baseline", "uninterrupted runs"))
+    placed, x = [], 38.0
+    for ink, text in entries:
+        placed.append((x, ink, text))
+        x += 46 + 7.0 * len(text)
+    return placed
 
 
 def main(arguments: list[str]) -> int:
@@ -76,13 +71,13 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write("usage: python -m simulator.reports.picture RUN_FOLDER OUT.svg\n")
         return 2
     try:
-        picture = timeline_svg(read_run(Path(arguments[0])))
+        drawn = picture(read_run(Path(arguments[0])))
     except SimulatorError as error:
         sys.stderr.write(f"error: {error}\n")
         return int(error.exit_code)
     target = Path(arguments[1])
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(picture)
+    target.write_text("\n".join(line.rstrip() for line in drawn.splitlines()) + "\n")
     return 0
 
 

@@ -32,12 +32,12 @@ EXIT_CODES = {
     ExitCode.INTERRUPTED_BY_USER: "interrupted by you",
 }
 
-_VERDICTS = {
+VERDICTS = {
     "survived": ("SURVIVED", "bold green"),
     "failed": ("DOES NOT SURVIVE", "bold red"),
     "error": ("NOT PROVED", "bold yellow"),
 }
-_CUT_SHORT = ("CUT SHORT", "bold yellow")
+CUT_SHORT = ("CUT SHORT", "bold yellow")
 _PRICE = "The spot price is not in this: its discount of up to 90 % comes on top and is not known here."
 _CLOCK = "Which seconds are billed around an interruption is an assumption: see docs/assumptions.md."
 _WIDTH = 100
@@ -51,6 +51,8 @@ def print_summary(report: Report, folder: Path | None = None, stream: TextIO | N
     console = Console(file=out, highlight=False, markup=False, emoji=False)
     if console.is_terminal:
         console.print(summary(report, folder))
+        for line in _pictures(folder):
+            console.print(line, soft_wrap=True)
     else:
         out.write(summary_text(report, folder))
         out.flush()
@@ -59,7 +61,10 @@ def print_summary(report: Report, folder: Path | None = None, stream: TextIO | N
 def summary_text(report: Report, folder: Path | None = None, width: int = _WIDTH) -> str:
     """The summary as plain text."""
     stream = io.StringIO()
-    Console(file=stream, width=width, color_system=None, force_terminal=False).print(summary(report, folder))
+    console = Console(file=stream, width=width, color_system=None, force_terminal=False)
+    console.print(summary(report, folder))
+    for line in _pictures(folder):
+        console.print(line, soft_wrap=True)
     return "".join(line.rstrip() + "\n" for line in stream.getvalue().splitlines())
 
 
@@ -68,8 +73,8 @@ def summary(report: Report, folder: Path | None = None) -> RenderableType:
     sections: list[RenderableType] = [Text(), *_verdict(report)]
     sections += _section("What proves it", [Text(clean(line)) for line in report["tier_evidence"]])
     sections += _section("Findings", [_finding(finding) for finding in report["findings"]])
-    sections += _section("What was lost", list(_losses(report)))
-    sections += _section("Time and money", list(_money(report)))
+    sections += _section("What was lost", list(losses_told(report)))
+    sections += _section("Time and money", list(money_told(report)))
     sections += _section("What was not proved", [Text(clean(line)) for line in report["not_proved"]])
     if report["verdict"] == "survived":
         sections += _section("What was not tried", [Text(clean(line)) for line in report.get("not_tried", ())])
@@ -81,7 +86,7 @@ def summary(report: Report, folder: Path | None = None) -> RenderableType:
 
 
 def _verdict(report: Report) -> Iterable[RenderableType]:
-    words, style = _CUT_SHORT if report["partial"] else _VERDICTS[report["verdict"]]
+    words, style = CUT_SHORT if report["partial"] else VERDICTS[report["verdict"]]
     code = report["exit_code"]
     head = Text.assemble((words, style), "  ", (clean(report["job"]["TrainingJobName"]), "bold"))
     head.append(f"  exit code {code}, {EXIT_CODES[ExitCode(code)]}", "dim")
@@ -93,7 +98,7 @@ def _verdict(report: Report) -> Iterable[RenderableType]:
         return
     if report["tier"] is not None:
         yield _indented(Text(f"tier {report['tier']}, {TIERS[report['tier']]}"))
-    yield _indented(Text(_sentence(reason["what"])))
+    yield _indented(Text(as_sentence(reason["what"])))
     told_below = {*report["tier_evidence"], *(finding["message"] for finding in report["findings"])}
     if reason["why"] not in told_below:
         yield _indented(Text.assemble(("why   ", "dim"), clean(reason["why"])))
@@ -104,8 +109,8 @@ def _finding(finding: Mapping[str, Any]) -> RenderableType:
     style = "bold red" if finding["severity"] == "error" else "yellow"
     head = Text.assemble((f"{finding['rule']} {finding['name']}", style), f" ({finding['severity']}")
     head.append(f", attempt {finding['attempt']})" if finding["attempt"] else ")")
-    lines: list[RenderableType] = [head, _indented(Text(_sentence(finding["message"])))]
-    told = _evidence(finding["evidence"])
+    lines: list[RenderableType] = [head, _indented(Text(as_sentence(finding["message"])))]
+    told = evidence_told(finding["evidence"])
     if told:
         lines.append(_indented(Text.assemble(("seen  ", "dim"), told)))
     fix = [clean(line) for line in str(finding["fix"]).splitlines()]
@@ -113,7 +118,7 @@ def _finding(finding: Mapping[str, Any]) -> RenderableType:
     return Group(*lines)
 
 
-def _evidence(evidence: Mapping[str, Any]) -> str:
+def evidence_told(evidence: Mapping[str, Any]) -> str:
     """The evidence's plain facts; lists and tables are in report.json."""
     facts = []
     for name, value in evidence.items():
@@ -132,7 +137,8 @@ def _value(value: object) -> str:
     return clean(str(value))
 
 
-def _losses(report: Report) -> Iterable[Text]:
+def losses_told(report: Report) -> Iterable[Text]:
+    """What each interruption cost, a line each."""
     losses = report["losses"]["interruptions"]
     for loss in losses:
         restart = loss["restart_seconds"]
@@ -161,7 +167,8 @@ def _trigger_of(report: Report, attempt: int) -> str:
     return ""
 
 
-def _money(report: Report) -> Iterable[Text]:
+def money_told(report: Report) -> Iterable[Text]:
+    """What the service would bill, and what that leaves open."""
     job, money = report["job"], report["billing"]
     if money["training_seconds"] <= 0:
         return
@@ -220,6 +227,12 @@ def _files(report: Report, folder: Path | None) -> Iterable[Text]:
         yield Text(f"spot-simulator report {name} shows this again")
 
 
+def _pictures(folder: Path | None) -> Iterable[Text]:
+    """The last line: a path is never broken, so that it can be clicked or copied."""
+    if folder is not None and (folder / "report.html").exists():
+        yield Text(f"\nAll of it with pictures: {clean(str(folder))}/report.html")
+
+
 def _section(title: str, items: Sequence[RenderableType]) -> list[RenderableType]:
     if not items:
         return []
@@ -230,6 +243,7 @@ def _indented(item: RenderableType) -> RenderableType:
     return Padding(item, (0, 0, 0, 2))
 
 
-def _sentence(text: str) -> str:
+def as_sentence(text: str) -> str:
+    """Made harmless, and with a capital at its beginning."""
     text = clean(text)
     return text[:1].upper() + text[1:]

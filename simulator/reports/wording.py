@@ -35,6 +35,17 @@ def clean(line: bytes | str) -> str:
     return text if len(text) <= LINE_CHARACTERS else text[: LINE_CHARACTERS - 1] + "…"
 
 
+def printable(text: str) -> str:
+    """Text of any length that can stand in a page or in XML: no control characters but line ends and tabs, no
+    directions, halves of characters or code points that are none."""
+    return "".join(character for character in text if character in "\n\t" or _is_printable(character))
+
+
+def _is_printable(character: str) -> bool:
+    is_none = ord(character) & 0xFFFE == 0xFFFE  # U+FFFE, U+FFFF and their like, which XML forbids
+    return not is_none and unicodedata.category(character) not in _UNPRINTABLE
+
+
 def seconds(value: float) -> str:
     """`0.3 s`, `12.4 s`, `3 min 20 s`, `2 h 5 min`."""
     if value < 99.95:
@@ -45,6 +56,11 @@ def seconds(value: float) -> str:
     if whole < 7200:
         return f"{whole // 60} min"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def brief(value: float) -> str:
+    """Seconds of which the first thousandths matter: `25 ms`, `0 ms`, and from a second on as `seconds`."""
+    return f"{value * 1000:.0f} ms" if value < 0.9995 else seconds(value)
 
 
 def size(count: float) -> str:

@@ -10,11 +10,15 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.request import ProxyHandler, build_opener
 
 from simulator.core.errors import EnvironmentFailure
+from simulator.images.base import is_here
 from simulator.images.build import ImageRecipe, ensure_image
 from simulator.images.commands import succeeds
 
@@ -22,10 +26,11 @@ COMPOSE_FILE = Path(__file__).resolve().parents[2] / "docker-compose.yml"
 PUBLISHED_IMAGE = "motoserver/moto:5.2.5"
 OWN_IMAGE = ImageRecipe("spot-simulator-moto:5.2.5", Path(__file__).with_name("moto_image"), ())
 IMAGE_VARIABLE = "MOTO_IMAGE"
-HEALTHY_SECONDS = 60.0
+HEALTHY_SECONDS = 120.0
 COMMAND_SECONDS = 120.0
 ASK_SECONDS = 10.0
-_LOOK_SECONDS = 0.2
+_LOOK_SECONDS = 0.1
+_ANSWER_SECONDS = 1.0
 
 
 class ComposeMoto:
@@ -59,12 +64,12 @@ class ComposeMoto:
         self._command = command
         try:
             self._compose("up", "--detach", "--no-build", "moto", what="moto's container did not start")
-            self._container = self._compose("ps", "--quiet", "moto", what="moto's container is gone").strip()
-            ports = self._wait_until_healthy()
+            mine = f"label=com.docker.compose.project={self.project}"
+            self._container = succeeds(["docker", "ps", "--all", "--quiet", "--filter", mine], ASK_SECONDS) or ""
+            self.endpoint_url = self._wait_until_healthy()
         except BaseException:
             self.close()
             raise
-        self.endpoint_url = f"http://127.0.0.1:{ports['5000/tcp'][0]['HostPort']}"
         return self
 
     def is_alive(self) -> bool:
@@ -76,11 +81,20 @@ class ComposeMoto:
         """Remove the container, what it held, and its network. Safe to call again."""
         if self._command is None:
             return
-        with suppress(EnvironmentFailure):  # the sweep finds by its labels what stays behind
-            self._compose(
-                *("down", "--volumes", "--remove-orphans", "--timeout", "0"), what="moto's container cannot be removed"
-            )
+        if not self._remove_quickly():
+            with suppress(EnvironmentFailure):  # the sweep finds by its labels what stays behind
+                self._compose(
+                    *("down", "--volumes", "--remove-orphans", "--timeout", "0"), what="moto cannot be removed"
+                )
         self._command, self._container = None, ""
+
+    def _remove_quickly(self) -> bool:
+        """Without Compose, whose own start takes longer than all the rest; False where something may be left."""
+        network = f"{self.project}_default"
+        return bool(self._container) and all(
+            succeeds(["docker", *command], COMMAND_SECONDS) is not None
+            for command in (["rm", "--force", "--volumes", self._container], ["network", "rm", network])
+        )
 
     def __enter__(self) -> Self:
         return self.start()
@@ -123,15 +137,17 @@ class ComposeMoto:
             what, "\n        ".join(said.splitlines()[-5:]), "see whether the engine answers: docker ps"
         )
 
-    def _wait_until_healthy(self) -> Mapping[str, Sequence[Mapping[str, str]]]:
+    def _wait_until_healthy(self) -> str:
+        """Its URL, once it answers there; Docker's own health check, which comes a second later, is not waited for."""
         deadline = time.monotonic() + HEALTHY_SECONDS
         status = "gone"
         while time.monotonic() < deadline:
             state, ports = self._inspect()
-            status = state.get("Health", {}).get("Status", state.get("Status", "gone"))
-            if status == "healthy" and ports.get("5000/tcp"):
-                return ports
-            if status == "unhealthy" or not state.get("Running"):
+            running = bool(state.get("Running"))  # Docker calls one that has ended unhealthy, too
+            status = str(state.get("Health", {}).get("Status") if running else state.get("Status", "gone"))
+            if ports.get("5000/tcp") and (status == "healthy" or _answers(_endpoint(ports))):
+                return _endpoint(ports)
+            if status == "unhealthy" or not running:
                 break
             time.sleep(_LOOK_SECONDS)
         logs = succeeds(["docker", "logs", "--tail", "5", self._container], ASK_SECONDS) or "it printed nothing"
@@ -152,6 +168,18 @@ class ComposeMoto:
         return state, ports or {}
 
 
+def _endpoint(ports: Mapping[str, Sequence[Mapping[str, str]]]) -> str:
+    return f"http://127.0.0.1:{ports['5000/tcp'][0]['HostPort']}"
+
+
+def _answers(endpoint: str) -> bool:
+    """Whether moto says at this URL that it is moto."""
+    directly = build_opener(ProxyHandler({}))  # whatever HTTP_PROXY says: this is loopback
+    with suppress(OSError, HTTPException), directly.open(f"{endpoint}/moto-api/", timeout=_ANSWER_SECONDS) as answer:
+        return bool(answer.status == HTTPStatus.OK)
+    return False
+
+
 def compose_command() -> list[str]:
     """`docker compose` where that is version 2 or later, otherwise `docker-compose`. Raises EnvironmentFailure."""
     for command in (["docker", "compose"], ["docker-compose"]):
@@ -169,14 +197,10 @@ def moto_image(progress: Callable[[str], None]) -> str:
     our own, built once. Raises EnvironmentFailure."""
     if chosen := os.environ.get(IMAGE_VARIABLE):
         return chosen
-    if _is_here(PUBLISHED_IMAGE):
+    if is_here(PUBLISHED_IMAGE):
         return PUBLISHED_IMAGE
-    if not _is_here(OWN_IMAGE.tag):
+    if not is_here(OWN_IMAGE.tag):
         progress(f"pulling {PUBLISHED_IMAGE} …")
         if succeeds(["docker", "pull", "--quiet", PUBLISHED_IMAGE], COMMAND_SECONDS) is not None:
             return PUBLISHED_IMAGE
     return ensure_image(OWN_IMAGE, progress=progress)
-
-
-def _is_here(image: str) -> bool:
-    return succeeds(["docker", "image", "inspect", "--format", "{{.Id}}", image], ASK_SECONDS) is not None

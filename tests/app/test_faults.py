@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -97,11 +98,12 @@ def test_a_script_that_hangs_and_prints_binary_is_killed_in_time(tmp_path: Path)
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "for step in range(40):\n    print(f'step={step}', flush=True)\n    time.sleep(0.01)\n"
         "os.write(1, bytes(range(256)) * 50)\n"
-        "while True:\n    time.sleep(1)\n"
+        "time.sleep(8)  # far beyond the first attempt's grace; the second is left alone, and ends\n"
     )
-    done = run(command(scripts.write(tmp_path / "source", script), tmp_path / "run", "--max-runtime", "6"))
+    done = run(command(scripts.write(tmp_path / "source", script), tmp_path / "run"))
     assert done.returncode == ExitCode.DOES_NOT_SURVIVE
     assert "SPOT001" in done.stdout
+    assert json.loads((tmp_path / "run" / "report.json").read_text())["attempts"][0]["exit_code"] == 137
     assert bytes(range(11, 256)) in (tmp_path / "run" / "logs" / "attempt-1.log").read_bytes()
 
 

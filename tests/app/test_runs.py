@@ -12,6 +12,7 @@ from simulator.core.errors import ExitCode
 from simulator.core.timeline import ORDERED_KINDS, Kind
 from simulator.runtimes.process import Isolation, ProcessRuntime
 from tests.app import scripts
+from tests.app.harness import PATIENCE_SECONDS, harness
 
 pytestmark = [
     pytest.mark.slow,
@@ -133,3 +134,18 @@ def test_the_report_can_be_read_by_a_machine(tmp_path: Path) -> None:
     assert [attempt["outcome"] for attempt in report["attempts"]] == ["reclaimed", "completed"]
     statuses = [transition["Status"] for transition in report["job"]["SecondaryStatusTransitions"]]
     assert statuses.count("Interrupted") == 1
+
+
+def test_a_run_ends_with_the_path_of_its_report_and_tells_github(tmp_path: Path) -> None:
+    source = scripts.write(tmp_path / "source", scripts.NEVER_LOADS)
+    summary = tmp_path / "step-summary"
+    options = ["--runtime", "process", "--source-dir", str(source), "--entry-script", "train.py"]
+    options += ["--interrupt", "step=35", "--warning", "0.5", "--grace", "2", "--out", str(tmp_path / "run")]
+    environment = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)}
+    with harness(tmp_path / "said", "run", *options, **environment) as running:
+        assert running.wait(PATIENCE_SECONDS) == ExitCode.DOES_NOT_SURVIVE
+    said = (tmp_path / "said").read_text().splitlines()
+    assert said[-1].endswith(f"{tmp_path}/run/report.html")
+    assert any(line.startswith("::error title=SPOT002 restarted-from-scratch (attempt 2)::") for line in said)
+    assert summary.read_text() == (tmp_path / "run" / "summary.md").read_text() + "\n"
+    assert "Does not survive" in (tmp_path / "run" / "report.html").read_text()

@@ -42,9 +42,9 @@ def labelled() -> set[str]:
 
 
 def leftovers() -> set[str]:
-    """Those of this process or of a harness that is gone; other runs may go on beside the tests."""
+    """Those of this process or of a harness that is gone; other runs and tests may go on beside these."""
     owners = {thing: thing.partition(" ")[2] for thing in labelled()}
-    return {thing for thing, of in owners.items() if of == owner() or not is_alive(of)}
+    return {thing for thing, of in owners.items() if of and (of == owner() or not is_alive(of))}
 
 
 def run(tmp_path: Path, *interruptions: str, **settings: object) -> Result:

@@ -19,6 +19,14 @@ def test_options_win_over_the_file_and_maps_are_merged(tmp_path: Path) -> None:
     assert settings.hyperparameters == {"epochs": "9", "lr": "0.1"}
 
 
+def test_a_profile_without_a_notice_leaves_the_files_warning_aside(tmp_path: Path) -> None:
+    config = tmp_path / "spot.toml"
+    config.write_text("warning = 30\n")
+    assert load_settings(config, {"profile": "sudden"}).warning is None
+    assert load_settings(config, {"profile": "ec2"}).warning == 30.0
+    assert load_settings(config, {"profile": "sudden", "warning": 5.0}).warning == 5.0  # which the plan refuses
+
+
 def test_pyproject_of_the_current_folder_is_read(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[tool.spot-simulator]\nentry-script = "fit.py"\nrestart-delay = 2\n')
     settings = load_settings(None, {}, tmp_path)

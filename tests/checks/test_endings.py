@@ -121,6 +121,10 @@ def test_completing_with_a_model_is_acquitted() -> None:
     assert no_model.check(completed_with({"model.keras": 1}).evidence()) == []
 
 
+def test_a_model_that_the_harness_cannot_read_is_one() -> None:
+    assert no_model.check(completed_with({"model.keras": -1}).evidence()) == []
+
+
 def test_leaving_on_the_notice_without_a_model_is_told_once() -> None:
     assert no_model.check(leaves_on_notice(model=False).evidence()) == []
 

@@ -17,7 +17,7 @@ from simulator.core.plan import PROFILES
 from simulator.verdict import Answer, judge
 from tests.checks.build import BASH_DRIVER, NO_HANDLER, SCRIPT_AS_PID_1, Attempt, Run
 
-SEEDS = range(60)
+SEEDS = range(110)
 SPEED = 10  # the warning and the grace are this much shorter than the profiles'
 
 

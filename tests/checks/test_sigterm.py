@@ -338,3 +338,33 @@ def test_a_launcher_that_passes_signals_on_has_swallowed_none() -> None:
     evidence = told([torchrun, process(7, 1, "python train.py", catches_sigterm=True)]).evidence()
     assert sigterm_swallowed.check(evidence) == []
     assert only(sigterm_ignored.check(evidence)).evidence["handler_not_polled"] is True
+
+
+def saves_after_sigterm(quiet_seconds: float, goes_on: bool) -> Run:
+    """A save in SIGTERM's wake, at its usual time, so that only what follows tells whether it was an answer."""
+    run = Run(interrupt="step=57", profile="sagemaker")
+    with run.attempt() as first:
+        train(first, 1, 60, save_every=20)
+        first.trigger()
+        first.sigterm(SCRIPT_AS_PID_1)
+        train(first, 60, 61, save_every=20)
+        if goes_on:
+            train(first, 61, 66)
+        first.wait(quiet_seconds)
+        first.kill()
+    with run.attempt() as second:
+        train(second, 61, 200, save_every=20)
+        second.exit()
+    return run
+
+
+def test_a_save_after_which_nothing_more_was_trained_is_an_answer_although_it_came_at_its_usual_time() -> None:
+    assert sigterm_ignored.check(saves_after_sigterm(quiet_seconds=10, goes_on=False).evidence()) == []
+
+
+@pytest.mark.parametrize(("quiet_seconds", "goes_on"), [(10, True), (1.5, False)], ids=["goes on", "no time to tell"])
+def test_a_save_at_its_usual_time_is_no_answer_where_training_went_on_or_may_have(
+    quiet_seconds: float, goes_on: bool
+) -> None:
+    finding = only(sigterm_ignored.check(saves_after_sigterm(quiet_seconds, goes_on).evidence()))
+    assert finding.severity is Severity.WARNING

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from simulator.core.errors import ExitCode
 from simulator.core.plan import PROFILES, When
 from simulator.reports.assumptions import assumptions
 from simulator.reports.json_report import build_report
+from simulator.reports.render import RENDERED
 from tests.reports.story import record
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -36,6 +38,19 @@ def test_every_field_of_the_report_is_explained():
     report = build_report(record())
     for field in (*report, *report["attempts"][0]):
         assert f"`{field}`" in page("reference.md")
+
+
+def test_every_report_is_explained():
+    for name in RENDERED:
+        assert f"| `{name}` |" in page("reference.md")
+        assert f"## {name}" in page("reports.md") or f"and {name}" in page("reports.md")
+
+
+def test_every_picture_that_a_page_shows_is_there_and_small():
+    for name in ("reports.md", "../README.md"):
+        for picture in re.findall(r"\]\(((?:docs/)?images/[^)]+)\)", page(name)):
+            file = DOCS / picture.removeprefix("docs/")
+            assert 0 < file.stat().st_size < 200_000
 
 
 def test_every_exit_code_is_explained():

@@ -12,6 +12,7 @@ from simulator.core.errors import EnvironmentFailure, ExitCode, UsageError
 from simulator.core.timeline import Event, Kind, from_jsonl
 from simulator.reports import folder as folder_module
 from simulator.reports.folder import OURS, RESERVE, RunFolder, read_run
+from simulator.reports.render import RENDERED
 from tests.reports.story import record, story, until
 
 
@@ -67,7 +68,7 @@ def test_logs_are_kept_byte_for_byte_an_attempt_each(path):
 
 def test_a_finished_folder_holds_only_what_is_documented(path):
     written(path)
-    assert {entry.name for entry in path.iterdir()} == {"report.json", "timeline.jsonl", "logs"}
+    assert {entry.name for entry in path.iterdir()} == {"report.json", "timeline.jsonl", "logs", *RENDERED}
 
 
 def test_the_report_is_strict_json(path):
@@ -148,6 +149,7 @@ def test_links_in_an_old_folder_are_removed_and_not_followed(path, tmp_path):
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "file").write_text("precious")
+    (path / "junit.xml").unlink()
     (path / "junit.xml").symlink_to(precious)
     RunFolder.create(path).close()
     assert (precious / "file").read_text() == "precious"
@@ -234,7 +236,7 @@ def test_a_folder_removed_meanwhile_is_made_again_for_the_report(path):
     folder = RunFolder.create(path)
     shutil.rmtree(path)
     folder.write_report(record())
-    assert {entry.name for entry in path.iterdir()} == {"report.json", "timeline.jsonl"}
+    assert {entry.name for entry in path.iterdir()} == {"report.json", "timeline.jsonl", *RENDERED}
 
 
 @pytest.mark.parametrize(
@@ -259,4 +261,4 @@ def test_a_folder_without_a_readable_run_is_refused_with_a_reason(path, files):
 
 
 def test_every_file_that_a_run_leaves_counts_as_ours():
-    assert {"report.json", "timeline.jsonl", "logs", "report.html", "junit.xml"} <= OURS
+    assert {"report.json", "timeline.jsonl", "logs", "report.html", "junit.xml", "summary.md", "badge.svg"} <= OURS

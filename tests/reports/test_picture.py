@@ -6,7 +6,7 @@ import re
 from xml.etree import ElementTree
 
 from simulator.reports.folder import RunFolder, read_run
-from simulator.reports.picture import main, timeline_svg
+from simulator.reports.picture import main, picture
 from tests.reports.story import record, story
 
 
@@ -15,10 +15,10 @@ def test_the_picture_is_an_svg_that_fetches_nothing(tmp_path):
     for event in story():
         folder.on_event(event)
     folder.write_report(record())
-    picture = timeline_svg(read_run(tmp_path / "run"))
-    assert ElementTree.fromstring(picture).tag == "{http://www.w3.org/2000/svg}svg"
-    assert set(re.findall(r"https?://[^\"' )]+", picture)) == {"http://www.w3.org/2000/svg"}
-    assert "SURVIVED" in picture
+    drawn = picture(read_run(tmp_path / "run"))
+    assert ElementTree.fromstring(drawn).tag == "{http://www.w3.org/2000/svg}svg"
+    assert set(re.findall(r"https?://[^\"' )]+", drawn)) == {"http://www.w3.org/2000/svg"}
+    assert "Survived" in drawn
 
 
 def test_a_folder_without_a_run_gives_an_error_and_no_picture(tmp_path, capsys):

@@ -79,6 +79,11 @@ def test_what_was_not_proved_and_what_differs_from_sagemaker_is_said():
     assert FIDELITY in text
 
 
+def test_what_was_not_tried_is_said_of_a_run_that_survived():
+    assert "--interrupt save" in summary_text(report())
+    assert "What was not tried" not in summary_text(restarted())
+
+
 def test_what_became_of_sigterm_and_of_the_grace_is_told_in_a_line_each():
     path = {"story": "SIGTERM reached PID 1 (python\x07 train.py)."}
     shown = report()
@@ -99,11 +104,6 @@ def test_a_run_of_an_older_version_is_shown_without_them():
     for attempt in shown["attempts"]:
         del attempt["signal_path"], attempt["grace_budget"]
     assert "Signal and grace" not in summary_text(shown)
-
-
-def test_what_was_not_tried_is_said_of_a_run_that_survived():
-    assert "--interrupt save" in summary_text(report())
-    assert "What was not tried" not in summary_text(restarted())
 
 
 def test_the_files_are_named():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from simulator.reports.wording import LINE_CHARACTERS, clean, number, seconds, size
+from simulator.reports.wording import LINE_CHARACTERS, brief, clean, number, printable, seconds, size
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,14 @@ def test_numbers_that_are_none_do_not_break():
     assert number(float("nan")) == "nan"
     assert number(float("inf")) == "inf"
     assert number(63.0) == "63"
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [(0, "0 ms"), (0.0254, "25 ms"), (0.9996, "1 s"), (4.96, "5 s"), (120, "120 s")]
+)
+def test_short_times_are_told_in_milliseconds(value, told):
+    assert brief(value) == told
+
+
+def test_text_for_pages_keeps_its_lines_and_loses_what_xml_forbids():
+    assert printable("a\n\tb\x00\x1b\u202e\ufffe\ud800c") == "a\n\tbc"

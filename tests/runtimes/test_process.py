@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+import venv
 from pathlib import Path
 
 import pytest
@@ -14,14 +16,16 @@ import pytest
 from simulator.core.errors import UsageError
 from simulator.core.job import CheckpointConfig, TrainingJob
 from simulator.runtimes.process import Isolation, ProcessRuntime
-from simulator.runtimes.process.isolation import _works
+from simulator.runtimes.process.isolation import best_isolation, problem_with, why_plain
 from tests.runtimes.contract import RuntimeContract, ShutInContract
+
+ROOT = Path(__file__).parents[2]
 
 
 class TestNamespaces(ShutInContract):
     @pytest.fixture
     def runtime(self) -> ProcessRuntime:
-        if os.geteuid() != 0 or not _works(Isolation.NAMESPACES):
+        if os.geteuid() != 0 or problem_with(Isolation.NAMESPACES):
             pytest.skip("needs root and namespaces")
         return ProcessRuntime(isolation=Isolation.NAMESPACES)
 
@@ -29,7 +33,7 @@ class TestNamespaces(ShutInContract):
 class TestUserNamespaces(ShutInContract):
     @pytest.fixture
     def runtime(self) -> ProcessRuntime:
-        if not _works(Isolation.USER_NAMESPACES):
+        if problem_with(Isolation.USER_NAMESPACES):
             pytest.skip("user namespaces are not allowed here")
         return ProcessRuntime(isolation=Isolation.USER_NAMESPACES)
 
@@ -48,6 +52,26 @@ def test_an_image_without_a_script_is_refused_with_the_way_out() -> None:
     with pytest.raises(UsageError) as refusal:
         ProcessRuntime().prepare(job)
     assert "--entry-script" in refusal.value.next_step
+
+
+def test_a_python_below_tmp_is_seen_although_tmp_is_the_instances_own() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        venv.create(folder, symlinks=True)
+        ask = "from simulator.runtimes.process.isolation import best_isolation; print(best_isolation().value)"
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        Path(folder, "beside").mkdir()
+        program = [f"{folder}/beside/../bin/python", "-c", ask]
+        done = subprocess.run(program, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == best_isolation().value
+
+
+def test_what_keeps_a_script_from_being_shut_in_is_told_where_something_does() -> None:
+    assert (best_isolation() is Isolation.PLAIN) == bool(why_plain())
+
+
+def test_an_isolation_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simulator.runtimes.process.isolation.ENTER", Path("/nonexistent/enter.sh"))
+    assert "/nonexistent/enter.sh" in problem_with.__wrapped__(Isolation.USER_NAMESPACES)
 
 
 HARNESS = """

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from simulator.core.errors import EnvironmentFailure
+from simulator.runtimes.ownership import owner
 from simulator.services import compose_moto
 from simulator.services.compose_moto import COMPOSE_FILE, ComposeMoto
 from simulator.services.s3 import S3Kind, S3Service, open_s3
@@ -21,7 +22,7 @@ def docker(*arguments: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[S3Service]:
-    with open_s3(S3Kind.COMPOSE, run_id="Test run_1", owner="1:2", progress=print) as service:
+    with open_s3(S3Kind.COMPOSE, run_id="Test run_1", owner=owner(), progress=print) as service:
         yield service
 
 
@@ -42,8 +43,8 @@ def test_a_service_takes_and_gives_objects(service: S3Service, tmp_path: Path) -
 @pytest.mark.docker
 def test_container_and_network_carry_the_labels_of_the_run(service: S3Service) -> None:
     labels = [f"label=com.docker.compose.project={project_of(service)}", "label=spot-simulator.run=Test run_1"]
-    owner = "label=spot-simulator.owner=1:2"
-    filters = [argument for label in [*labels, owner] for argument in ("--filter", label)]
+    labels.append(f"label=spot-simulator.owner={owner()}")
+    filters = [argument for label in labels for argument in ("--filter", label)]
     assert len(docker("ps", "--quiet", *filters)) == 1
     assert len(docker("network", "ls", "--quiet", *filters)) == 1
 

@@ -16,7 +16,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import simulator
 from simulator.core.errors import EnvironmentFailure
 from simulator.core.job import REGION
 from simulator.runtimes.local_mode.order import LaunchOrder
@@ -177,7 +176,7 @@ def launcher_environment() -> dict[str, str]:
     passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     passed |= {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}
     return passed | {
-        "PYTHONPATH": str(Path(simulator.__file__).parents[1]),
+        "PYTHONPATH": str(Path(__file__).parents[3]),
         "PYTHONUNBUFFERED": "1",
         "PYTHONWARNINGS": "ignore",
         "AWS_ACCESS_KEY_ID": "testing",

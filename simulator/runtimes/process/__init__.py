@@ -1,6 +1,6 @@
 """The process runtime: an attempt as a process of this machine, in namespaces of its own where those can be had."""
 
-from simulator.runtimes.process.isolation import Isolation
+from simulator.runtimes.process.isolation import Isolation, best_isolation, why_plain
 from simulator.runtimes.process.runtime import ProcessRuntime
 
-__all__ = ["Isolation", "ProcessRuntime"]
+__all__ = ["Isolation", "ProcessRuntime", "best_isolation", "why_plain"]

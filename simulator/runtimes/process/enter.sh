@@ -1,8 +1,8 @@
 # Run by unshare as the first process of the instance's namespaces: builds its view of the machine, then becomes COMMAND.
 #   enter.sh INSTANCE LOCAL_PATH WORKDIR HOST KEPT -- COMMAND…
 # INSTANCE/ml becomes /opt/ml, INSTANCE/checkpoints LOCAL_PATH and INSTANCE/tmp /tmp. The rest of the machine is an
-# overlay whose writes land in INSTANCE/upper; what cannot be overlaid is read-only. KEPT: mounts below the top level
-# that the command needs, separated by colons. "ready" is written to standard input, the
+# overlay whose writes land in INSTANCE/upper; what cannot be overlaid is read-only. KEPT: folders that the command needs
+# and would not see otherwise, separated by colons. "ready" is written to standard input, the
 # write end of a pipe, when all this stands; COMMAND gets /dev/null in its place.
 set -eu
 instance=$1 local_path=$2 workdir=$3 host=$4 kept=$5
@@ -33,15 +33,14 @@ for top in /*; do
   esac
 done
 
+mount -t tmpfs shm "$root/dev/shm" 2>/dev/null || true
+mount --bind "$instance/tmp" "$root/tmp"
 rest=$kept
 while [ -n "$rest" ]; do
   one=${rest%%:*}
   rest=${rest#"$one"} rest=${rest#:}
   mkdir -p "$root$one" && read_only "$one"
 done
-
-mount -t tmpfs shm "$root/dev/shm" 2>/dev/null || true
-mount --bind "$instance/tmp" "$root/tmp"
 mkdir -p "$root/opt/ml" 2>/dev/null || mount -t tmpfs opt "$root/opt" && mkdir -p "$root/opt/ml"
 mount --bind "$instance/ml" "$root/opt/ml"
 mkdir -p "$root$local_path"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from pathlib import Path
 ENTER = Path(__file__).with_name("enter.sh")
 UNSHARE = Path(__file__).with_name("unshare.py")
 PROBE_SECONDS = 20.0
+PYTHON = os.path.normpath(sys.executable)  # one started as ../bin/python is not found from within
 
 
 class Isolation(StrEnum):
@@ -45,22 +47,29 @@ def entering(
     """The command that runs `command` as PID 1 of fresh namespaces, killed when the harness's spawning thread dies."""
     user = ["--user"] if isolation is Isolation.USER_NAMESPACES else []
     return [
-        *(sys.executable, "-I", "-S", str(UNSHARE), *user),
-        *("/bin/sh", str(ENTER), str(instance), local_path, workdir, host, _kept_mounts(), "--"),
+        *(PYTHON, "-I", "-S", str(UNSHARE), *user),
+        *("/bin/sh", str(ENTER), str(instance), local_path, workdir, host, _kept_folders(), "--"),
         *command,
     ]
 
 
-@cache
 def best_isolation() -> Isolation:
     """The best that works on this machine, tried with a command that does nothing."""
+    return next((isolation for isolation in _candidates() if not problem_with(isolation)), Isolation.PLAIN)
+
+
+def why_plain() -> str:
+    """What keeps scripts from being shut in here, in one line; empty where nothing does."""
+    problems = [problem_with(isolation) for isolation in _candidates()]
+    if not problems:
+        return f"namespaces are Linux's, and this is {platform.system()}"
+    return "" if "" in problems else problems[-1]
+
+
+def _candidates() -> list[Isolation]:
     if sys.platform != "linux":
-        return Isolation.PLAIN
-    candidates = [Isolation.NAMESPACES] if os.geteuid() == 0 else []
-    for isolation in [*candidates, Isolation.USER_NAMESPACES]:
-        if _works(isolation):
-            return isolation
-    return Isolation.PLAIN
+        return []
+    return [*([Isolation.NAMESPACES] if os.geteuid() == 0 else []), Isolation.USER_NAMESPACES]
 
 
 def make_folders(instance: Path) -> None:
@@ -70,21 +79,29 @@ def make_folders(instance: Path) -> None:
     (instance / "tmp").chmod(0o1777)
 
 
-def _works(isolation: Isolation) -> bool:
+@cache
+def problem_with(isolation: Isolation) -> str:
+    """Why a script cannot be shut in that way here, in one line; empty where it can."""
     with tempfile.TemporaryDirectory(prefix="spot-simulator-probe-", ignore_cleanup_errors=True) as folder:
         instance = Path(folder)
         make_folders(instance)
-        command = entering(isolation, instance, "/opt/ml/checkpoints", "/", "algo-1", [sys.executable, "-c", ""])
+        command = entering(isolation, instance, "/opt/ml/checkpoints", "/", "algo-1", [PYTHON, "-c", ""])
         try:
             ready = ["/bin/sh", "-c", 'exec "$@" <&1', "sh", *command]  # what it says of itself goes to the output
             done = subprocess.run(ready, capture_output=True, timeout=PROBE_SECONDS, check=False)
-        except (OSError, subprocess.SubprocessError):
-            return False
-        return done.returncode == 0 and done.stdout.strip() == b"ready"
+        except (OSError, subprocess.SubprocessError) as error:
+            return str(error)
+    if done.returncode == 0 and done.stdout.strip() == b"ready":
+        return ""
+    said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    return said[-1] if said else f"a command that does nothing ended with {done.returncode} in it"
 
 
-def _kept_mounts() -> str:
-    """Mounts below the top level that hold this Python: an overlay of the top-level folder does not show them."""
-    needed = {Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()}
-    mounts = {parent for path in needed for parent in (path, *path.parents) if parent.is_mount()}
-    return ":".join(str(mount) for mount in sorted(mounts) if len(mount.parts) > 2)
+def _kept_folders() -> str:
+    """Folders that hold this Python and that the instance's view would hide: mounts below the top level, which an
+    overlay of the top-level folder does not show, and what is below /tmp, which is the instance's own."""
+    needed = {Path(os.path.normpath(prefix)) for prefix in (sys.prefix, sys.base_prefix)}
+    needed |= {path.resolve() for path in needed}
+    kept = {parent for path in needed for parent in (path, *path.parents) if parent.is_mount()}
+    kept |= {path for path in needed if path.is_relative_to("/tmp")}
+    return ":".join(str(folder) for folder in sorted(kept) if len(folder.parts) > 2)

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,10 +20,12 @@ from simulator.runtimes.port import AttemptSpec, InstancePaths, ProcessInfo, Run
 from simulator.runtimes.proc import read_group, read_namespace
 from simulator.runtimes.process.isolation import (
     FIDELITY_LOST,
+    PYTHON,
     Isolation,
     best_isolation,
     entering,
     make_folders,
+    why_plain,
 )
 from simulator.runtimes.written import Stamps, stamps_of, written_files
 
@@ -44,17 +45,19 @@ class ProcessRuntime:
 
     name = RuntimeName.PROCESS
 
-    def __init__(self, python: str = sys.executable, isolation: Isolation | None = None) -> None:
+    def __init__(self, python: str = PYTHON, isolation: Isolation | None = None) -> None:
         self._python = python
         self.mode = isolation or best_isolation()
 
     @property
     def fidelity_lost(self) -> Sequence[str]:
         """What differs from SageMaker here."""
+        why = why_plain() if self.mode is Isolation.PLAIN else ""
         return (
             "no container: the script runs with this machine's Python, libraries and network",
             "the script itself is the entrypoint: no SDK driver script stands between it and SIGTERM",
             *FIDELITY_LOST[self.mode],
+            *([f"why there are no namespaces: {why}"] if why else []),
         )
 
     def prepare(self, job: TrainingJob) -> None:
