@@ -13,7 +13,7 @@ ARGS      ?=
 TEST_JOBS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup simulate test lint bench screenshots clean lock
+.PHONY: help setup simulate test lint corpus bench screenshots clean lock
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -46,6 +46,9 @@ lint: setup ## ruff, mypy --strict and the direction of imports
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+corpus: setup ## trainers that lose state and trainers that survive, and whether the judge knows which
+	@$(BIN)/python -m tests.trainers $(ARGS)
 
 bench: setup ## what the simulator costs, against what one would use instead
 	@test -x .venv-bench/bin/aws || $(PYTHON) -m venv .venv-bench

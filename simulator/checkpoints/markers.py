@@ -17,7 +17,7 @@ class Markers:
         self._folder = folder
 
     def uploading(self, path: str) -> None:
-        """An upload of the file began."""
+        """An upload of the file is under way."""
         marker = self._at(path, UPLOADING_SUFFIX)
         with suppress(FileNotFoundError):
             try:
@@ -26,9 +26,14 @@ class Markers:
                 marker.touch()
 
     def uploaded(self, path: str) -> None:
-        """The upload is done."""
+        """The upload is done. Where the file is gone by now nothing is marked, since its folder may be going too."""
         with suppress(FileNotFoundError):
-            self._at(path, UPLOADING_SUFFIX).rename(self._at(path, UPLOADED_SUFFIX))
+            if not (self._folder / path).exists():
+                return
+            try:
+                self._at(path, UPLOADING_SUFFIX).rename(self._at(path, UPLOADED_SUFFIX))
+            except FileNotFoundError:
+                self._at(path, UPLOADED_SUFFIX).touch()
 
     def gone(self, path: str) -> None:
         """The file was deleted."""

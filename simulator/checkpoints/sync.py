@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -22,6 +23,11 @@ from simulator.core.timeline import Kind
 
 STOP_SECONDS = 15.0  # for requests whose body was wholly sent: their answer tells whether they count
 SHORTEST_GAP_SECONDS = 0.01
+MARKED_AFTER_SECONDS = 0.2
+MARKERS_LINGER_SECONDS = 1.0
+"""An upload is marked when it has lasted so long, and how long the markers of a deleted file stay. Assumptions, and
+lenient ones: a script that removes a whole folder (Keras' BackupAndRestore does, right after its last save) removes the
+markers with it, and must not lose a race of milliseconds for them that a slower uploader would never have run."""
 LOOK_SHARE = 0.1  # at most this share of the time goes into looks, however large the folder
 
 Emit = Callable[[Kind, Mapping[str, Any]], object]
@@ -96,6 +102,7 @@ class CheckpointSync:
         self._busy: dict[str, int] = {}  # path → bytes; what a worker has in hand
         self._cancelled: set[str] = set()
         self._finished: set[str] = set()  # paths whose writer closed them since the last look
+        self._deleted_at: dict[str, float] = {}  # files whose markers are still to go
         self._warned: set[str] = set()
         self._objects: set[str] = set()  # paths that have an object in S3, of whatever version
         self._lock = threading.RLock()  # guards all of the above
@@ -191,7 +198,8 @@ class CheckpointSync:
             for path, reason in seen.passed_over.items():
                 self._warn_once(f"not uploaded: {_shown(path)}; {reason}")
             now = self._clock.now()
-            self._take_deletions(seen)
+            self._take_deletions(seen, now)
+            self._clear_markers(now)
             for path, found in seen.files.items():
                 self._take(path, found, now, settle_all or path in finished)
         with self._lock:
@@ -205,7 +213,7 @@ class CheckpointSync:
             self._warn_once(f"the folder {_shown(path) or '.'} below the checkpoint path cannot be read")
         return seen
 
-    def _take_deletions(self, seen: Look) -> None:
+    def _take_deletions(self, seen: Look, now: float) -> None:
         with self._lock:
             gone = [path for path in self._files if path not in seen.files and not seen.hides(path)]
         for path in gone:
@@ -217,6 +225,15 @@ class CheckpointSync:
                     self._cancelled.add(path)
                 if path in self._objects or path in self._busy:
                     self._enqueue(path, _Act.DELETE)
+                self._deleted_at[path] = now
+
+    def _clear_markers(self, now: float) -> None:
+        with self._lock:
+            due = [path for path, at in self._deleted_at.items() if now - at >= MARKERS_LINGER_SECONDS]
+            gone = [path for path in due if path not in self._files]
+            for path in due:
+                del self._deleted_at[path]
+        for path in gone:
             self._mark(path, Markers.gone)
 
     def _take(self, path: str, found: Found, now: float, finished: bool) -> None:
@@ -268,9 +285,9 @@ class CheckpointSync:
                 try:
                     self._delete(path) if act is _Act.DELETE else self._put(path, act is _Act.PUT_AS_IT_IS)
                 finally:
-                    if path not in self._files:
-                        self._mark(path, Markers.gone)  # deleted after its marker was made
                     with self._lock:
+                        if path not in self._files:
+                            self._deleted_at[path] = self._clock.now()  # deleted after its marker was made
                         self._busy.pop(path, None)
                         self._cancelled.discard(path)
                         if path in self._files and self._files[path].is_due:
@@ -308,11 +325,11 @@ class CheckpointSync:
             return
         with self._lock:
             self._busy[path] = stamp.bytes
-        self._mark(path, Markers.uploading)
         self._emit(Kind.UPLOAD_STARTED, {"path": path, "bytes": stamp.bytes})
         started = self._clock.now()
         try:
-            version = self._send(path, source)
+            with self._shown_while_it_lasts(path):
+                version = self._send(path, source)
         except TransferAbandoned:
             self._left_off(path, stamp)
             return
@@ -377,6 +394,21 @@ class CheckpointSync:
         with self._lock:
             self._objects.discard(path)
         self._emit(Kind.OBJECT_DELETED, {"path": path})
+
+    @contextmanager
+    def _shown_while_it_lasts(self, path: str) -> Iterator[None]:
+        """The marker of an upload that takes some time."""
+        if self._markers is None:
+            yield
+            return
+        timer = threading.Timer(MARKED_AFTER_SECONDS, self._mark, (path, Markers.uploading))
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
 
     def _mark(self, path: str, verb: Callable[[Markers, str], None]) -> None:
         if self._markers is None:

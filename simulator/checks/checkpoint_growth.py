@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 
 from simulator.checks.durability import Version
 from simulator.checks.evidence import Evidence
-from simulator.checks.file_names import family, is_named_as_state, may_be_a_checkpoint
+from simulator.checks.file_names import family, is_named_as_state, is_temporary, may_be_a_checkpoint
 from simulator.checks.framework import Framework
 from simulator.checks.rule import Finding, Rule, Severity
 from simulator.core.timeline import Kind
@@ -78,7 +78,8 @@ def _new_files(evidence: Evidence) -> Iterator[_Growth]:
     for path, versions in evidence.files.versions.items():
         if may_be_a_checkpoint(path):
             kinds[_kind(path)].append(versions[0])
-    deleted = {_kind(str(event.data["path"])) for event in evidence.timeline.of(Kind.FILE_DELETED)}
+    gone = {str(event.data["path"]) for event in evidence.timeline.of(Kind.FILE_DELETED)}
+    deleted = {_kind(path) for path in gone if not is_temporary(path)}  # what was written aside was renamed
     largest = max((version.bytes for firsts in kinds.values() for version in firsts), default=0)
     for kind, firsts in kinds.items():
         firsts.sort(key=lambda version: version.started_at)

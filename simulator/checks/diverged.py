@@ -151,12 +151,12 @@ RULE = Rule(
     why="Weights alone are not the state of training: without the optimizer's slots, the schedule's position, the "
     "random states and the position in the data the run goes on, looks healthy, and is another training than the one "
     "that was paid for.",
+    fails=FAILS,
+    passes=PASSES,
     fix="Save and restore everything that the next step depends on: weights, optimizer (slots and count of updates), "
     "learning-rate schedule, random states, position in the data. Run with --baseline to see the first step that "
     "differs.",
     source="hi-ml #502 and yolov5 #292 (learning rate), ai2cm/ace #690 (random states), accelerate #4071 (data order); "
     "MosaicML Composer's test_resumption compares exactly",
-    fails=FAILS,
-    passes=PASSES,
     check=check,
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 
 from simulator.checks.file_names import is_temporary
 from simulator.core.timeline import Event, Kind
@@ -96,19 +97,28 @@ class FileHistory:
     by_attempt: dict[int, list[Version]] = field(default_factory=dict)
     left_behind: dict[int, dict[str, Version]] = field(default_factory=dict)
     """Attempt → path → the version on its disk at its end."""
-    _uploads: dict[tuple[str, str], list[Upload]] = field(default_factory=dict)
-    _newest_upload: dict[str, Upload] = field(default_factory=dict)
+    _uploads: dict[str, list[Upload]] = field(default_factory=dict)
+    """Path → the transfers that finished, in order."""
 
-    def durable(self, files: Mapping[str, Mapping[str, object]], until: int | None = None) -> list[DurableFile]:
-        """A manifest's files, each with where it came from. `until`: the last attempt that can have written them; a
-        later one that did the same work again may have written the same bytes."""
+    def durable(
+        self, files: Mapping[str, Mapping[str, object]], at: float = inf, until: int | None = None
+    ) -> list[DurableFile]:
+        """The files of a manifest that was taken at an instant, each with where it came from: never from a later
+        transfer, as an attempt that does the same work again writes the same bytes again. `until`: the last attempt
+        that can have written them."""
         found = []
         for path, facts in files.items():
             digest, size = str(facts.get("digest", "")), int(str(facts.get("bytes", 0)))
-            uploads = self._uploads.get((path, digest), [])
-            upload = next((u for u in reversed(uploads) if until is None or u.version.attempt <= until), None)
-            if upload is None and not digest:
-                upload = self._newest_upload.get(path)
+            upload = next(
+                (
+                    upload
+                    for upload in reversed(self._uploads.get(path, ()))
+                    if digest in ("", upload.digest)
+                    and (upload.finished_at or 0.0) <= at
+                    and (until is None or upload.version.attempt <= until)
+                ),
+                None,
+            )
             found.append(DurableFile(path, size, digest, upload))
         return found
 
@@ -172,8 +182,7 @@ def file_history(events: Iterable[Event]) -> FileHistory:
                     version.uploads.append(running[path][-1])
                 upload = running[path].popleft()
                 upload.finished_at, upload.digest = event.at, str(event.data.get("digest", ""))
-                history._uploads.setdefault((path, upload.digest), []).append(upload)
-                history._newest_upload[path] = upload
+                history._uploads.setdefault(path, []).append(upload)
             case Kind.UPLOAD_FAILED if running[path]:
                 running[path].popleft()
     return history

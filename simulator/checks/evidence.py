@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 
 from simulator.checks.durability import FILE_KINDS, DurableFile, FileHistory, Upload, Version, file_history
 from simulator.checks.file_names import may_be_a_checkpoint
-from simulator.checks.progress import LoggedLine, Progress, Walk, lines_of, progress_of
+from simulator.checks.progress import LoggedLine, Progress, Walk, counted_on, lines_of, progress_of
 from simulator.core.job import CHECKPOINT_LOCAL_PATH
 from simulator.core.timeline import Event, Kind, Timeline
 
@@ -244,12 +244,13 @@ class Evidence:
     @cached_property
     def lines(self) -> Mapping[int, Sequence[LoggedLine]]:
         """Attempt → the log lines that gave numbers."""
-        return {attempt: lines_of(self.of(Kind.METRIC, attempt)) for attempt in self.attempts}
+        return counted_on({attempt: lines_of(self.of(Kind.METRIC, attempt)) for attempt in self.attempts})
 
     @cached_property
     def progress(self) -> Progress | None:
         """How far every attempt came; None when the log tells no progress."""
-        return progress_of(self.lines, self.options.metric)
+        began = {attempt: at for attempt in self.attempts if (at := self.began_at(attempt)) is not None}
+        return progress_of(self.lines, self.options.metric, began)
 
     def walk(self, attempt: int) -> Walk | None:
         """One attempt's progress; None when it logged none."""
@@ -272,17 +273,24 @@ class Evidence:
 
     def manifest(self, when: str, attempt: int) -> Mapping[str, Mapping[str, Any]] | None:
         """A manifest's files, None when it was not taken."""
+        taken = self._manifest_event(when, attempt)
+        return None if taken is None else taken.data["files"]
+
+    def _manifest_event(self, when: str, attempt: int) -> Event | None:
         taken = [event for event in self.of(Kind.MANIFEST, attempt) if event.data.get("when") == when]
-        return None if not taken else taken[-1].data["files"]
+        return taken[-1] if taken else None
 
     def durable_at_kill(self, attempt: int) -> list[DurableFile]:
         """What was in S3 when the instance went, markers and all."""
-        files = self.manifest("kill", attempt)
-        if files is None:
-            files = self.manifest("before-restore", attempt + 1)
-        if files is None:
+        taken = self._manifest_event("kill", attempt) or self._manifest_event("before-restore", attempt + 1)
+        if taken is None:
             raise EvidenceMissing(f"attempt {attempt} has no manifest of what was in S3 when the instance went")
-        return self.files.durable(files, until=attempt)
+        return self.files.durable(taken.data["files"], taken.at)
+
+    def restored(self, attempt: int) -> list[DurableFile] | None:
+        """What was restored for an attempt; None when nobody noted it."""
+        taken = self._manifest_event("restored", attempt)
+        return None if taken is None else self.files.durable(taken.data["files"], taken.at)
 
     def checkpoints_at_kill(self, attempt: int) -> list[DurableFile]:
         """What of it may be a checkpoint: not empty, no marker, no temporary file, no log."""
@@ -328,8 +336,11 @@ class Evidence:
         last = [] if own_end is None else [v for v in self._checkpoint_writes(attempt) if v.started_at >= own_end.at]
         if last:
             done_at = max(version.done_at for version in last)
-            left = self.exited_by_itself(attempt) and self.gone_at(attempt) - done_at < _LEAVES_WITHIN_SECONDS
-            if left or self._trained_no_more(attempt, done_at):
+            if self.exited_by_itself(attempt):
+                obeyed = self.gone_at(attempt) - done_at < _LEAVES_WITHIN_SECONDS and not self._was_done(attempt)
+            else:
+                obeyed = self._trained_no_more(attempt, done_at)
+            if obeyed:
                 found |= {id(version): version for version in last}
         return sorted(found.values(), key=lambda version: version.started_at)
 
@@ -341,6 +352,12 @@ class Evidence:
             return False
         longest = max(after.at - before.at for before, after in pairwise(walk.readings))
         return self.gone_at(attempt) - saved_at > max(1.0, 2 * longest)
+
+    def _was_done(self, attempt: int) -> bool:
+        """Whether the script ended because its work was done: with 0, and its model exported."""
+        exited, models = self.exited(attempt), self.last(Kind.MODEL_FILES, attempt)
+        exported = models is not None and any(int(facts["bytes"]) > 0 for facts in models.data["files"].values())
+        return exited is not None and exited.data.get("exit_code") == 0 and exported
 
     def _first_moment_after(self, attempt: int, instant: float) -> list[Version]:
         """The files of the first save after an instant: each begun before the one before it was long done."""
@@ -397,7 +414,18 @@ class Evidence:
         transfer = (newest.finished_at or newest.started_at) - newest.started_at
         lasted = newest.version.done_at - newest.version.started_at if newest.is_whole else 0.0
         age = self.gone_at(attempt) - newest.content_at
-        return age <= 1.5 * habit + lasted + transfer + 2 * self.options.detection_seconds
+        if age <= 1.5 * habit + lasted + transfer + 2 * self.options.detection_seconds:
+            return True
+        return newest.is_whole and self._trained_no_more_after(newest.version)
+
+    def _trained_no_more_after(self, save: Version) -> bool:
+        """Whether the log shows that nothing was trained between a save and the attempt's end, as in a long evaluation:
+        no progress since, for far longer than training ever went without a word of it."""
+        walk = self.walk(save.attempt)
+        if walk is None or walk.last.at > save.done_at + self.options.detection_seconds:
+            return False
+        silences = [after.at - before.at for before, after in pairwise(walk.readings)]
+        return bool(silences) and self.gone_at(save.attempt) - save.done_at > 3 * max(silences)
 
     def checkpoint_was_due(self, attempt: int) -> bool:
         """Whether the attempt lived long enough for a first checkpoint to reach S3, as other attempts and uninterrupted

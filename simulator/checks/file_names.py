@@ -25,6 +25,7 @@ _STATE_NAME = re.compile(
 _NOT_OURS = re.compile(
     r"/\.?cache|/\.keras/|datasets?/|/data/|(site|dist)-packages|/hub/|^/(proc|sys|dev|etc|usr)/", re.I
 )
+_OURS = ("/opt/ml/output/", "/opt/ml/input/data/code/")  # the script's outputs, and what it writes beside itself
 _DIGITS = re.compile(r"\d+")
 _remembered = lru_cache(maxsize=1 << 16)  # every rule asks again, of every write of a long run
 
@@ -64,7 +65,7 @@ def is_named_as_state(path: str) -> bool:
 def is_state_outside(path: str) -> bool:
     """Training state on the container's own disk: named as state, and in no cache, data set or system folder.
     A temporary-looking folder such as /tmp counts here, since that is where state gets lost."""
-    foreign = not path.startswith("/opt/ml/output/") and _NOT_OURS.search(path)
+    foreign = not path.startswith(_OURS) and _NOT_OURS.search(path)
     if foreign or is_marker(path) or is_bookkeeping(path):
         return False
     return PurePosixPath(path).suffix.lower() in _STATE_SUFFIXES or _STATE_NAME.search(path) is not None

@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from math import inf
 from statistics import median
+from types import MappingProxyType
 
 from simulator.core.timeline import Event
 
@@ -125,8 +127,49 @@ def lines_of(events: Iterable[Event]) -> list[LoggedLine]:
     return lines
 
 
-def progress_of(attempts: Mapping[int, Sequence[LoggedLine]], wanted: str | None = None) -> Progress | None:
-    """The progress that the attempts logged, along the metric `wanted` or the likeliest; None when nothing tells it."""
+def counted_on(attempts: Mapping[int, Sequence[LoggedLine]]) -> dict[int, Sequence[LoggedLine]]:
+    """The lines with the numbers of an attempt that counts only what is left ("epoch 1/5", where the first attempt had
+    counted to 8) counted on from where it began: 4, so that all attempts count alike."""
+    done: dict[int, Sequence[LoggedLine]] = dict(attempts)
+    if not attempts:
+        return done
+    first = min(attempts)
+    for name in {name for line in attempts[first] for name in line.values}:
+        whole = _total_told(name, attempts[first])
+        for attempt, lines in attempts.items():
+            left = _total_told(name, lines) if attempt != first and whole is not None else None
+            if whole is None or left is None or left >= whole:
+                continue
+            reached = max(line.values[name] for a in attempts if a < attempt for line in done[a] if name in line.values)
+            begins = next(line.values[name] for line in lines if name in line.values)
+            if begins <= 1 and whole - left <= reached + 1:
+                done[attempt] = [
+                    replace(line, values={**line.values, name: line.values[name] + whole - left})
+                    if name in line.values
+                    else line
+                    for line in done[attempt]
+                ]
+    return done
+
+
+def _total_told(name: str, lines: Sequence[LoggedLine]) -> float | None:
+    """The one total that stands behind a metric's values, as in "3/8" or "3 of 8"; None where lines have none, or
+    different ones."""
+    totals = set()
+    for line in lines:
+        if name in line.values:
+            match = re.search(rf"(?<![\d.]){line.values[name]:g}\s*(?:/|of)\s*(\d+)(?![\d.])", line.text)
+            totals.add(float(match.group(1)) if match else None)
+    return next(iter(totals)) if len(totals) == 1 else None
+
+
+def progress_of(
+    attempts: Mapping[int, Sequence[LoggedLine]],
+    wanted: str | None = None,
+    began: Mapping[int, float] = MappingProxyType({}),
+) -> Progress | None:
+    """The progress that the attempts logged, along the metric `wanted` or the likeliest; None when nothing tells it.
+    `began`: when each attempt's process started, where known."""
     axis = Axis(wanted) if wanted else _likeliest_axis(attempts)
     if axis is None:
         return None
@@ -140,6 +183,7 @@ def progress_of(attempts: Mapping[int, Sequence[LoggedLine]], wanted: str | None
     if not risen:
         return None
     stride, regular = _stride_of(risen.values())
+    risen = _without_history(risen, began)
     leap = stride * (1.5 if regular else 3.0)
     usual_steps = {(a.value, b.value) for a, b in pairwise(risen[min(risen)])}
     walks = {}
@@ -221,12 +265,13 @@ def _begins_again(step: str, epoch: str, attempts: Mapping[int, Sequence[LoggedL
 
 def _grows(name: str, attempts: Mapping[int, Sequence[LoggedLine]]) -> bool:
     total = outliers = 0
-    distinct: set[float] = set()
+    distinct: set[float] = set()  # of the rises alone: a banner beside "step=0" that never changes is no growth
     for lines in attempts.values():
         values = [line.values[name] for line in lines if name in line.values]
+        rise = _longest_rise(values)
         total += len(values)
-        outliers += len(values) - len(_longest_rise(values))
-        distinct.update(values)
+        outliers += len(values) - len(rise)
+        distinct.update(values[index] for index in rise)
     if len(distinct) < 2 or outliers > max(2.0, 0.3 * total):
         return False
     if _unlikeliness(name) < 3:
@@ -272,6 +317,28 @@ def _stride_of(walks: Iterable[Sequence[ProgressReading]]) -> tuple[float, bool]
     gaps.sort()
     usual = median(gaps)
     return gaps[int(0.9 * (len(gaps) - 1))], sum(gap == usual for gap in gaps) >= 0.9 * len(gaps)
+
+
+def _without_history(
+    risen: Mapping[int, list[ProgressReading]], began: Mapping[int, float]
+) -> dict[int, list[ProgressReading]]:
+    """Leave out what a later attempt only tells again: lines of an earlier attempt, word for word, all at once, more
+    than could have been trained since its process started. (Lines that are read late come all at once too.)"""
+    first = min(risen)
+    pace = [after.at - before.at for before, after in pairwise(risen[first])]
+    usual = median(pace) if pace else 0.0
+    told: set[str] = set()
+    kept = {}
+    for attempt in sorted(risen):
+        readings = risen[attempt]
+        burst = 1
+        while burst < len(readings) and readings[burst].at - readings[burst - 1].at < 0.1 * usual:
+            burst += 1
+        lived = readings[burst - 1].at - began.get(attempt, -inf)
+        again = 1 < burst < len(readings) and all(reading.text in told for reading in readings[:burst])
+        kept[attempt] = readings[burst:] if again and lived < 0.8 * burst * usual else readings
+        told.update(reading.text for reading in readings if reading.text)
+    return kept
 
 
 def _without_banners(

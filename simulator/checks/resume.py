@@ -150,11 +150,11 @@ class _Comparison:
         unclear = Resume(attempt, before, Began.UNCLEAR, "", walk.first.value, reached)
         if not earlier:
             return replace(unclear, why="no earlier attempt logged any progress")
-        restored = self._evidence.manifest("restored", attempt)
+        restored = self._evidence.restored(attempt)
         if not restored:
             return replace(unclear, why="nothing was restored")
 
-        durable = [file for file in self._evidence.files.durable(restored, until=before) if file.version is not None]
+        durable = [file for file in restored if file.version is not None]
         newest = next(self._sure(durable), None)
         least = self._least(newest) if newest else -inf
         known = replace(unclear, newest=newest, newest_value=least)

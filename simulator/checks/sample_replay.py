@@ -68,6 +68,8 @@ RULE = Rule(
     summary="samples were skipped or repeated within an epoch across the restart",
     why="A loader that is made anew begins its epoch again, or shuffles it otherwise: some samples of the epoch are "
     "trained on twice and others never, which biases the model and shows in no log.",
+    fails=FAILS,
+    passes=PASSES,
     fix="Make the order of samples a function of seed and epoch, save how many batches of the epoch are done, and go "
     "on there:\n"
     "  - for batch in loader:\n"
@@ -75,7 +77,5 @@ RULE = Rule(
     "  + for start in range(batches_done * size, n, size):",
     source="CheckFreq (FAST '21): each item exactly once an epoch; huggingface/accelerate #4071, #2016; transformers "
     "#46628",
-    fails=FAILS,
-    passes=PASSES,
     check=check,
 )

@@ -139,9 +139,18 @@ class _SettledSizes:
         if name not in self._known:
             writes = self._evidence.once(_families).get(name, ())
             settled = [one for one in writes if one.settled_at is not None and one.bytes > 0]
-            sample = settled[:: len(settled) // _COMPARED + 1]
-            self._known[name] = [(one, one.bytes) for one in sample if _went_on(self._evidence, one) is None]
+            self._known[name] = [
+                (one, one.bytes)
+                for one in settled[:: len(settled) // _COMPARED + 1]
+                if _went_on(self._evidence, one) is None and _training_went_on(self._evidence, one)
+            ]
         return self._known[name]
+
+
+def _training_went_on(evidence: Evidence, version: Version) -> bool:
+    """Whether training was seen after a write: of what came last nobody knows whether it was all."""
+    walk = evidence.walk(version.attempt)
+    return walk is None or walk.last.at > version.done_at
 
 
 def _like(evidence: Evidence, version: Version) -> list[Version]:
@@ -168,7 +177,10 @@ def _lacking(evidence: Evidence, file: DurableFile, there: Mapping[str, Version]
         if belongs and any(other is near for near in together):
             return _without(version, file.bytes, other.path, there)
     for missing in sorted(_companions(evidence, version) - {family(other.path) for other in together}):
-        return _without(version, file.bytes, _with_numbers_of(version.path, missing), there)
+        companion = _with_numbers_of(version.path, missing)
+        if numbers(companion) and companion in there and there[companion].attempt == version.attempt:
+            continue  # numbered alike: a part of this save, however long after it was written
+        return _without(version, file.bytes, companion, there)
     return None
 
 

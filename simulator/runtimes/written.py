@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from simulator.runtimes.port import WrittenPath
 
@@ -27,20 +28,35 @@ def largest(found: Iterable[WrittenPath]) -> Sequence[WrittenPath]:
     return sorted(found, key=lambda written: (-written.bytes, written.path))[:MOST]
 
 
-def written_files(layers: Mapping[str, Path], ignored: Sequence[str] = ()) -> Sequence[WrittenPath]:
-    """The regular files below each layer's folder, by the path the script knew: mount point → folder."""
-    found = []
+Stamps = Mapping[Path, tuple[int, int]]
+"""File → size and time of its last change (ns)."""
+
+
+def stamps_of(layers: Mapping[str, Path]) -> Stamps:
+    """The regular files that are there now, so that `written_files` can leave out what stays as it is."""
+    return {file: stamp for _, file, stamp in _files(layers)}
+
+
+def written_files(
+    layers: Mapping[str, Path], ignored: Sequence[str] = (), before: Stamps = MappingProxyType({})
+) -> Sequence[WrittenPath]:
+    """The regular files below each layer's folder, by the path the script knew: mount point → folder. What was there
+    `before`, as it is now, is left out."""
+    return largest(
+        WrittenPath(path, stamp[0])
+        for path, file, stamp in _files(layers)
+        if not is_noise(path) and not path.startswith(tuple(ignored)) and before.get(file) != stamp
+    )
+
+
+def _files(layers: Mapping[str, Path]) -> Iterator[tuple[str, Path, tuple[int, int]]]:
     for mount, folder in layers.items():
         for directory, _, names in os.walk(folder):
             for name in names:
                 file = Path(directory, name)
-                path = str(Path(mount) / file.relative_to(folder))
-                if is_noise(path) or path.startswith(tuple(ignored)):
-                    continue
                 try:
                     status = file.lstat()
                 except OSError:
                     continue
                 if stat.S_ISREG(status.st_mode):
-                    found.append(WrittenPath(path, status.st_size))
-    return largest(found)
+                    yield str(Path(mount) / file.relative_to(folder)), file, (status.st_size, status.st_mtime_ns)

@@ -410,8 +410,7 @@ def test_markers_appear_beside_the_file_while_and_after_it_goes_up(
     sync = syncing(memory)
     sync.start()
     (folder / "a").write_bytes(b"1")
-    until(lambda: memory.puts)
-    assert sorted(path.name for path in folder.iterdir()) == ["a", "a.sagemaker-uploading"]
+    until(lambda: sorted(path.name for path in folder.iterdir()) == ["a", "a.sagemaker-uploading"])
     memory.hold.set()
     record.saw(Kind.UPLOAD_FINISHED, "a")
     assert sorted(path.name for path in folder.iterdir()) == ["a", "a.sagemaker-uploaded"]
@@ -429,6 +428,35 @@ def test_the_markers_of_a_deleted_file_go_with_it(
     (folder / "a").unlink()
     record.saw(Kind.OBJECT_DELETED, "a")
     until(lambda: list(folder.iterdir()) == [])
+
+
+def test_the_marker_of_a_file_that_goes_up_again_in_no_time_stays_where_it_is(
+    syncing: SyncMaker, memory: MemoryStore, folder: Path, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simulator.checkpoints.sync.MARKED_AFTER_SECONDS", 600)
+    syncing(memory).start()
+    (folder / "a").write_bytes(b"1")
+    record.saw(Kind.UPLOAD_FINISHED, "a")
+    memory.hold.clear()
+    (folder / "a").write_bytes(b"22")
+    until(lambda: memory.puts == ["a", "a"])
+    assert sorted(path.name for path in folder.iterdir()) == ["a", "a.sagemaker-uploaded"]
+    memory.hold.set()
+
+
+def test_a_script_that_removes_a_folder_never_loses_a_race_for_its_markers(
+    syncing: SyncMaker, memory: MemoryStore, folder: Path, record: Record
+) -> None:
+    sync = syncing(memory)
+    sync.start()
+    (folder / "a").write_bytes(b"1")
+    record.saw(Kind.UPLOAD_FINISHED, "a")
+    until(lambda: (folder / "a.sagemaker-uploaded").exists())
+    listed = [path for path in folder.iterdir() if path.name != "a"]
+    (folder / "a").unlink()
+    record.saw(Kind.OBJECT_DELETED, "a")  # the uploader has seen it all
+    for path in listed:
+        path.unlink()
 
 
 def test_markers_can_be_left_out(syncing: SyncMaker, memory: MemoryStore, folder: Path, record: Record) -> None:

@@ -38,6 +38,18 @@ def test_a_new_file_at_every_save_and_none_removed_is_a_warning(name: str) -> No
     assert "day" in finding.message
 
 
+def test_renaming_what_was_written_aside_deletes_nothing() -> None:
+    run = Run()
+    with run.attempt() as first:
+        for number in range(1, 21):
+            train(first, number, number + 1)
+            first.add(Kind.FILE_CHANGED, path=".tmp.npy", bytes=1000)
+            first.add(Kind.FILE_DELETED, path=".tmp.npy")
+            first.save(f"iter_{number}.npy", 1000)
+        first.exit()
+    assert only(checkpoint_growth.check(run.evidence())).evidence["files"] == 20
+
+
 def test_names_that_no_number_tells_apart_pile_up_too() -> None:
     run = Run()
     with run.attempt() as first:

@@ -35,6 +35,19 @@ def test_a_file_written_aside_and_renamed_began_when_its_writing_did() -> None:
     assert history.versions["step-1.npz"][0].started_at == 1.0
 
 
+def test_a_file_in_a_manifest_came_from_a_transfer_before_it_not_from_equal_content_later() -> None:
+    saves = [
+        event(at + after, kind, "step-1/shard-0.npy", digest="same")
+        for at in (1.0, 5.0)
+        for after, kind in enumerate((Kind.FILE_CHANGED, Kind.FILE_SETTLED, Kind.UPLOAD_STARTED, Kind.UPLOAD_FINISHED))
+    ]
+    history = file_history(saves)
+    manifest = {"step-1/shard-0.npy": {"bytes": 500, "digest": "same"}}
+    early, late = history.durable(manifest, 4.5)[0].version, history.durable(manifest)[0].version
+    assert early is not None and late is not None
+    assert (early.started_at, late.started_at) == (1.0, 5.0)
+
+
 def test_the_same_bytes_written_again_by_a_later_attempt_are_not_what_was_there_before() -> None:
     writes = [
         Event(at + 10 * attempt, kind, attempt, {"path": "state.json", "bytes": 500, "digest": "same"})

@@ -43,6 +43,21 @@ def test_a_regular_save_that_a_kill_cuts_off_is_a_warning() -> None:
     assert [file["path"] for file in finding.evidence["files"]] == ["ckpt-50.npz"]
 
 
+def test_the_last_regular_save_of_a_script_that_came_to_its_end_is_no_answer_to_sigterm() -> None:
+    run = Run(interrupt="step=57", profile="sagemaker")
+    with run.attempt() as first:
+        first.model_when_reclaimed = first.model
+        train(first, 1, 58, save_every=10)
+        first.trigger()
+        first.sigterm(SCRIPT_AS_PID_1)
+        train(first, 58, 101, save_every=10, upload=8.0)
+        first.exit_after_sigterm(0)
+    with run.attempt() as second:
+        train(second, 91, 101, save_every=10)
+        second.exit()
+    assert only(check(run.evidence())).severity is Severity.WARNING
+
+
 def test_a_first_save_that_a_kill_cuts_off_before_any_could_be_durable_is_a_warning() -> None:
     assert only(check(interrupted(1, kill_at=13, save_every=10, upload=8.0).evidence())).severity is Severity.WARNING
 

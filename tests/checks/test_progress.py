@@ -46,6 +46,13 @@ def test_the_step_is_preferred_to_the_epoch() -> None:
     assert progress is not None and progress.axis == Axis("step")
 
 
+def test_a_number_that_never_changes_is_no_progress_for_all_its_banners() -> None:
+    first = logged("max steps 500", "step=0/0 queue=7", *(f"epoch {e} | step=0/0" for e in range(9)))
+    second = logged("max steps 500", "resuming: step 60, epoch 8", *(f"epoch {e} | step=0/0" for e in range(8, 12)))
+    progress = progress_of({1: first, 2: second})
+    assert progress is not None and progress.axis == Axis("epoch")
+
+
 def test_steps_that_begin_again_in_each_epoch_are_counted_within_it() -> None:
     progress = progress_of({1: logged(*(f"epoch {e} step {s}" for e in (1, 2, 3) for s in (1, 2, 3)))})
     assert progress is not None

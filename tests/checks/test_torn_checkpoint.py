@@ -249,3 +249,45 @@ def test_a_history_that_grows_with_every_step_is_not_taken_for_a_torn_file() -> 
         with_history(second, 1, 401)
         second.exit()
     assert torn_checkpoint.check(run.evidence()) == []
+
+
+def test_the_last_pieces_of_a_cut_save_are_no_measure_of_what_is_whole() -> None:
+    run = Run(interrupt="save")
+    with run.attempt() as first:
+        train(first, 1, 50, save_every=20, name="net.json", size=6000)
+        for size in (
+            1200,
+            2400,
+            3600,
+        ):  # a write in pieces, each of which settles; the kill comes before the last goes up
+            first.save("net.json", size, upload=0.3 if size < 3600 else 9)
+            first.wait(0.4)
+        first.trigger()
+        first.kill()
+    finding = only(torn_checkpoint.check(second_attempt(run, 1).evidence()))
+    assert (finding.severity, finding.evidence["flaw"]) == (Severity.ERROR, "cut")
+
+
+def test_parts_of_one_number_belong_together_however_far_apart_they_were_written() -> None:
+    parts = ("model", "optimizer", "scheduler")
+
+    def save(attempt: Attempt, step: int, upto: int, pause: float) -> None:
+        for part in parts[:upto]:
+            attempt.save(f"checkpoint-{step}/{part}.json", 40)
+            attempt.wait(pause)
+
+    run = Run(interrupt="save")
+    with run.attempt() as first:
+        for step in (20, 40):
+            train(first, step - 10, step)
+            save(first, step, 3, 0.2)
+        train(first, 50, 60)
+        save(first, 60, 2, 2.0)  # slower this time
+        first.trigger()
+        first.kill()
+    tail = [
+        "FileNotFoundError: [Errno 2] No such file or directory: '/opt/ml/checkpoints/checkpoint-60/scheduler.json'"
+    ]
+    evidence = second_attempt(run, None, tail).evidence()
+    assert only(torn_checkpoint.check(evidence)).severity is Severity.ERROR
+    assert crash_on_restore.check(evidence) == []

@@ -25,7 +25,13 @@ def run(outside: list[tuple[str, int]], resume_at: int = 1, save_every: int = 0,
 
 @pytest.mark.parametrize(
     "path",
-    ["/tmp/checkpoints/ckpt-50.npz", "/root/model.keras", "/opt/ml/output/data/state.pt", "/work/ckpt/epoch3.bin"],
+    [
+        "/tmp/checkpoints/ckpt-50.npz",
+        "/root/model.keras",
+        "/opt/ml/output/data/state.pt",
+        "/work/ckpt/epoch3.bin",
+        "/opt/ml/input/data/code/checkpoints/m.ckpt",
+    ],
 )
 def test_state_outside_is_named_when_nothing_was_in_s3(path: str) -> None:
     finding = only(check(run([(path, 5000)]).evidence()))

@@ -157,6 +157,18 @@ class ShutInContract(RuntimeContract):
         assert not [path for path in written if "__pycache__" in path]
         assert not os.path.exists("/root/state/model.pt")  # noqa: PTH110 - of this machine
 
+    def test_what_is_written_beside_the_code_and_into_output_is_named_too(
+        self, start: Callable[..., RunningAttempt]
+    ) -> None:
+        running = start(
+            "import os\nos.makedirs('checkpoints')\nopen('checkpoints/model.ckpt', 'w').write('x')\n"
+            "open('/opt/ml/output/data/last.ckpt', 'w').write('x')\nopen('/opt/ml/model/m.ckpt', 'w').write('x')\n"
+        )
+        assert running.wait(SECONDS) == 0
+        written = {path.path for path in running.written_paths()}
+        assert {"/opt/ml/input/data/code/checkpoints/model.ckpt", "/opt/ml/output/data/last.ckpt"} <= written
+        assert not [path for path in written if path.endswith(("train.py", "m.ckpt", ".json"))]
+
     def test_two_attempts_at_once_do_not_see_each_other(self, start: Callable[..., RunningAttempt]) -> None:
         script = (
             "import os, time\nopen('/tmp/mark', 'x')\nopen('/opt/ml/checkpoints/mark', 'x')\n"

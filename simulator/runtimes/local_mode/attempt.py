@@ -16,7 +16,7 @@ from simulator.runtimes.lines import split_lines
 from simulator.runtimes.local_mode.order import LABEL_INSTANCE
 from simulator.runtimes.port import InstancePaths, ProcessInfo, WrittenPath
 from simulator.runtimes.proc import DUMP_SCRIPT, parse_dump, read_namespace
-from simulator.runtimes.written import MOST, is_noise, largest, written_files
+from simulator.runtimes.written import MOST, Stamps, is_noise, largest, written_files
 
 KILLED = 128 + signal.SIGKILL
 KILL_SECONDS = 60.0
@@ -26,9 +26,18 @@ END_SECONDS = 10.0  # between the end of the log and the engine's word that the 
 class LocalModeAttempt:
     """A container that was started, and everything of its instance."""
 
-    def __init__(self, engine: DockerEngine, container: str, remains: Remains, paths: InstancePaths) -> None:
+    def __init__(
+        self,
+        engine: DockerEngine,
+        container: str,
+        remains: Remains,
+        paths: InstancePaths,
+        mounted: Mapping[str, Path],
+        before: Stamps,
+    ) -> None:
         self._engine, self._container, self._remains = engine, container, remains
         self.paths = paths
+        self._mounted, self._before = mounted, before
         self._exit_code: int | None = None
         self._failure: EnvironmentFailure | None = None
         self._ended = threading.Event()
@@ -95,7 +104,11 @@ class LocalModeAttempt:
 
     def written_paths(self) -> Sequence[WrittenPath]:
         """From the container's own layer where it is a folder of this machine that we may read; otherwise the engine
-        is asked what changed, and then for each file. Anonymous volumes of an image are not looked into."""
+        is asked what changed, and then for each file; besides, what is new beside the code and the outputs. Anonymous
+        volumes of an image are not looked into."""
+        return largest([*self._written_inside(), *written_files(self._mounted, before=self._before)])
+
+    def _written_inside(self) -> Sequence[WrittenPath]:
         with suppress(ContainerGone):
             layer = self._engine.inspect(self._container).upper_dir
             if layer is not None and _is_readable(layer):

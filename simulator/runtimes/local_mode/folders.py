@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from simulator.core.errors import EnvironmentFailure
-from simulator.core.job import TrainingJob
+from simulator.core.job import ML_ROOT, TrainingJob
 from simulator.runtimes.port import AttemptSpec, InstancePaths
 
 COPIED_CHANNEL_BYTES = 1 << 30
+CODE = f"{ML_ROOT}/input/data/code"  # where SDK v3 mounts SourceCode.source_dir
 IGNORED_SOURCES = ("__pycache__", ".git", ".venv", "node_modules", "runs", ".mypy_cache", ".pytest_cache")
 OPEN_TO_ALL = 0o777  # an image may run as any user, and SageMaker's folders are there to be written
 
@@ -28,6 +29,12 @@ class LaidOut:
     root: Path
     paths: InstancePaths
     read_only: tuple[str, ...]
+
+    @property
+    def mounted(self) -> dict[str, Path]:
+        """The script's own folders under /opt/ml whose content nobody keeps: mount point → folder."""
+        code = {CODE: self.job.source_dir} if self.job.source_dir is not None else {}
+        return {f"{ML_ROOT}/output": self.paths.output, **code}
 
 
 def lay_out(spec: AttemptSpec) -> LaidOut:

@@ -22,6 +22,7 @@ from simulator.runtimes.local_mode.launchers import LauncherPool
 from simulator.runtimes.local_mode.order import LABEL_INSTANCE, LaunchOrder
 from simulator.runtimes.ownership import owner
 from simulator.runtimes.port import LABEL_ATTEMPT, LABEL_OWNER, LABEL_RUN, AttemptSpec, RuntimeName
+from simulator.runtimes.written import stamps_of
 
 LABEL_FOLDER = "spot-simulator.folder"  # the instance's folder, for the sweep of a harness that is not root
 LABEL_IMAGE = "spot-simulator.image"
@@ -78,6 +79,7 @@ class LocalModeRuntime:
         try:
             _require_image(engine, image)
             laid = lay_out(spec)
+            before = stamps_of(laid.mounted)
             self._launchers.launch(
                 LaunchOrder(laid.job, spec.host, laid.root, spec.checkpoints, project, labels, laid.read_only)
             )
@@ -86,7 +88,7 @@ class LocalModeRuntime:
                 raise EnvironmentFailure(
                     "the container that Compose started is not there", f"no container of {project}", "docker ps --all"
                 )
-            return LocalModeAttempt(engine, container, remains, laid.paths)
+            return LocalModeAttempt(engine, container, remains, laid.paths, laid.mounted, before)
         except BaseException:
             remains.remove(engine)
             raise

@@ -27,10 +27,11 @@ from simulator.runtimes.process.isolation import (
     make_folders,
     why_plain,
 )
-from simulator.runtimes.written import written_files
+from simulator.runtimes.written import Stamps, stamps_of, written_files
 
 CODE = f"{ML_ROOT}/input/data/code"  # where SDK v3 mounts SourceCode.source_dir
 IGNORED_SOURCES = ("__pycache__", ".git", ".venv", "node_modules", "runs", ".mypy_cache", ".pytest_cache")
+TOLD_ELSEWHERE = tuple(f"{ML_ROOT}/{name}/" for name in ("model", "input/config"))
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TZ", "TF_CPP_MIN_LOG_LEVEL")
 START_SECONDS = 30.0
 LAST_OUTPUT_SECONDS = 2.0  # for what a grandchild may still write where no namespace ends it
@@ -91,6 +92,7 @@ class ProcessRuntime:
     def _spawn(self, spec: AttemptSpec) -> ProcessAttempt:
         instance, job = spec.instance_dir, spec.job
         assert job.entry_script is not None
+        laid_out = stamps_of({ML_ROOT: instance / "ml"})
         shut_in = self.mode is not Isolation.PLAIN
         code = CODE if shut_in else str(instance / "ml/input/data/code")
         interpreter = ["/bin/bash"] if job.entry_script.endswith(".sh") else [self._python]
@@ -120,7 +122,7 @@ class ProcessRuntime:
                     said.decode("utf-8", "replace").strip() or f"unshare ended with {process.returncode}",
                     "spot-simulator doctor, or --runtime local-mode",
                 )
-        return ProcessAttempt(spec, process, self.mode)
+        return ProcessAttempt(spec, process, self.mode, laid_out)
 
     def sweep(self) -> list[str]:
         """Nothing: the kernel kills an instance with its harness, and folders are swept with the scratch."""
@@ -133,8 +135,8 @@ class ProcessRuntime:
 class ProcessAttempt:
     """One running script."""
 
-    def __init__(self, spec: AttemptSpec, process: subprocess.Popen[bytes], mode: Isolation) -> None:
-        self._spec, self._process, self._mode = spec, process, mode
+    def __init__(self, spec: AttemptSpec, process: subprocess.Popen[bytes], mode: Isolation, laid_out: Stamps) -> None:
+        self._spec, self._process, self._mode, self._laid_out = spec, process, mode, laid_out
         self._waiting = threading.Lock()
         self._init = process.pid if mode is Isolation.PLAIN else _child_of(process.pid)
         ml = spec.instance_dir / "ml"
@@ -199,11 +201,13 @@ class ProcessAttempt:
         return read_namespace(self._init)
 
     def written_paths(self) -> Sequence[WrittenPath]:
-        """What landed in the overlay's upper layer, in new folders of / and in /tmp."""
+        """What landed in the overlay's upper layer, in new folders of /, in /tmp, and beside the code and the outputs
+        under /opt/ml."""
         if self._mode is Isolation.PLAIN:
             return []
         instance = self._spec.instance_dir
-        return written_files({"/": instance / "upper", "/tmp": instance / "tmp"}, ignored=(CODE,))
+        layers = {"/": instance / "upper", "/tmp": instance / "tmp", ML_ROOT: instance / "ml"}
+        return written_files(layers, TOLD_ELSEWHERE, self._laid_out)
 
     def grant_access(self) -> None:
         """The files are this user's."""
