@@ -336,8 +336,11 @@ class Evidence:
         last = [] if own_end is None else [v for v in self._checkpoint_writes(attempt) if v.started_at >= own_end.at]
         if last and not self._was_done(attempt):
             done_at = max(version.done_at for version in last)
-            left = self.exited_by_itself(attempt) and self.gone_at(attempt) - done_at < _LEAVES_WITHIN_SECONDS
-            if left or self._trained_no_more(attempt, done_at):
+            if self.exited_by_itself(attempt):
+                obeyed = self.gone_at(attempt) - done_at < _LEAVES_WITHIN_SECONDS and not self._was_done(attempt)
+            else:
+                obeyed = self._trained_no_more(attempt, done_at)
+            if obeyed:
                 found |= {id(version): version for version in last}
         return sorted(found.values(), key=lambda version: version.started_at)
 

@@ -75,7 +75,5 @@ RULE = Rule(
     "  + for start in range(batches_done * size, n, size):",
     source="CheckFreq (FAST '21): each item exactly once an epoch; huggingface/accelerate #4071, #2016; transformers "
     "#46628",
-    fails=FAILS,
-    passes=PASSES,
     check=check,
 )

@@ -138,13 +138,12 @@ class _SettledSizes:
         """Each with its write."""
         if name not in self._known:
             writes = self._evidence.once(_families).get(name, ())
-            settled = [
-                one
-                for one in writes
-                if one.settled_at is not None and one.bytes > 0 and _training_went_on(self._evidence, one)
+            settled = [one for one in writes if one.settled_at is not None and one.bytes > 0]
+            self._known[name] = [
+                (one, one.bytes)
+                for one in settled[:: len(settled) // _COMPARED + 1]
+                if _went_on(self._evidence, one) is None and _training_went_on(self._evidence, one)
             ]
-            sample = settled[:: len(settled) // _COMPARED + 1]
-            self._known[name] = [(one, one.bytes) for one in sample if _went_on(self._evidence, one) is None]
         return self._known[name]
 
 

@@ -234,6 +234,23 @@ def test_a_careful_script_that_takes_the_complete_folder_before_is_acquitted() -
     assert torn_checkpoint.check(second_attempt(run, 41).evidence()) == []
 
 
+def test_a_history_that_grows_with_every_step_is_not_taken_for_a_torn_file() -> None:
+    def with_history(attempt: Attempt, first: int, stop: int) -> None:
+        for step in range(first, stop):
+            train(attempt, step, step + 1, save_every=100)
+            attempt.save("history.json", 50 + step, 0.01, 0.1)
+
+    run = Run(interrupt="step=40")
+    with run.attempt() as first:
+        with_history(first, 1, 41)
+        first.trigger()
+        first.kill()
+    with run.attempt() as second:
+        with_history(second, 1, 401)
+        second.exit()
+    assert torn_checkpoint.check(run.evidence()) == []
+
+
 def test_the_last_pieces_of_a_cut_save_are_no_measure_of_what_is_whole() -> None:
     run = Run(interrupt="save")
     with run.attempt() as first:
@@ -274,20 +291,3 @@ def test_parts_of_one_number_belong_together_however_far_apart_they_were_written
     evidence = second_attempt(run, None, tail).evidence()
     assert only(torn_checkpoint.check(evidence)).severity is Severity.ERROR
     assert crash_on_restore.check(evidence) == []
-
-
-def test_a_history_that_grows_with_every_step_is_not_taken_for_a_torn_file() -> None:
-    def with_history(attempt: Attempt, first: int, stop: int) -> None:
-        for step in range(first, stop):
-            train(attempt, step, step + 1, save_every=100)
-            attempt.save("history.json", 50 + step, 0.01, 0.1)
-
-    run = Run(interrupt="step=40")
-    with run.attempt() as first:
-        with_history(first, 1, 41)
-        first.trigger()
-        first.kill()
-    with run.attempt() as second:
-        with_history(second, 1, 401)
-        second.exit()
-    assert torn_checkpoint.check(run.evidence()) == []

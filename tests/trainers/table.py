@@ -49,9 +49,9 @@ class Run:
 
 @dataclass(frozen=True)
 class Trainer:
-    """One row. `settings` are simulate()'s, for all runs; `needs` are modules that must be there; `needs_root`: none
-    but root can see which process wrote what. `weight` tells long ones, which start first; `docker`: run in containers
-    too."""
+    """One row. `settings` are simulate()'s, for all runs. `needs` are modules that must be there; `needs_root`: only
+    root can see which process wrote what. `weight` tells long ones, which start first; `docker`: it is run in
+    containers too."""
 
     script: str
     about: str
