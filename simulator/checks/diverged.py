@@ -151,6 +151,8 @@ RULE = Rule(
     why="Weights alone are not the state of training: without the optimizer's slots, the schedule's position, the "
     "random states and the position in the data the run goes on, looks healthy, and is another training than the one "
     "that was paid for.",
+    fails=FAILS,
+    passes=PASSES,
     fix="Save and restore everything that the next step depends on: weights, optimizer (slots and count of updates), "
     "learning-rate schedule, random states, position in the data. Run with --baseline to see the first step that "
     "differs.",

@@ -334,7 +334,7 @@ class Evidence:
                 found |= {id(version): version for version in later}
         own_end = sigterm if self.outcome(attempt) == "reclaimed" else notice
         last = [] if own_end is None else [v for v in self._checkpoint_writes(attempt) if v.started_at >= own_end.at]
-        if last and not self._was_done(attempt):
+        if last:
             done_at = max(version.done_at for version in last)
             if self.exited_by_itself(attempt):
                 obeyed = self.gone_at(attempt) - done_at < _LEAVES_WITHIN_SECONDS and not self._was_done(attempt)

@@ -68,6 +68,8 @@ RULE = Rule(
     summary="samples were skipped or repeated within an epoch across the restart",
     why="A loader that is made anew begins its epoch again, or shuffles it otherwise: some samples of the epoch are "
     "trained on twice and others never, which biases the model and shows in no log.",
+    fails=FAILS,
+    passes=PASSES,
     fix="Make the order of samples a function of seed and epoch, save how many batches of the epoch are done, and go "
     "on there:\n"
     "  - for batch in loader:\n"
