@@ -21,7 +21,7 @@ from simulator.reports.wording import clean, count, number, seconds
 
 TIERS = {
     1: "bit-identical: checkpoints and metrics equal the uninterrupted run's",
-    2: "equivalent: the same samples in the same order, metrics within the tolerance",
+    2: "equivalent: metrics within the tolerance, the same samples in the same order where they are told",
     3: "progress: training went on from the checkpoint",
 }
 EXIT_CODES = {

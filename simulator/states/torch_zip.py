@@ -49,7 +49,7 @@ class _Named:
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         if self.name == "collections.OrderedDict":
-            return dict(*arguments)
+            return _Ordered(*arguments)
         return _Named(self.name, arguments)
 
     def __setstate__(self, state: Any) -> None:
@@ -70,6 +70,10 @@ class _Named:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Named) and (self.name, self.arguments) == (other.name, other.arguments)
+
+
+class _Ordered(dict[Any, Any]):
+    """An OrderedDict that may be given attributes: a module's state_dict() has its `_metadata` as one."""
 
 
 class _Inert(pickle.Unpickler):

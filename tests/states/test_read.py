@@ -58,7 +58,9 @@ def write_json(path: Path, content: Arrays) -> None:
 
 
 def write_torch(path: Path, content: Arrays) -> None:
-    write_torch_object(path, {"model": OrderedDict(content), "rng": [1, 2]})
+    state_dict = OrderedDict(content)
+    state_dict._metadata = {"": {"version": 1}}  # type: ignore[attr-defined]  # as nn.Module.state_dict() has it
+    write_torch_object(path, {"model": state_dict, "rng": [1, 2]})
 
 
 class Storage:

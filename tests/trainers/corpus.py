@@ -9,9 +9,11 @@ from __future__ import annotations
 import importlib.util
 import multiprocessing
 import os
+import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from simulator.app.simulate import simulate
@@ -76,10 +78,22 @@ class Score:
 
 def why_not_here(trainer: Trainer) -> str:
     """Why a trainer cannot run on this machine; empty where it can."""
-    missing = [name for name in trainer.needs if importlib.util.find_spec(name) is None]
+    missing = [name for name in trainer.needs if not _can_import(name)]
     if missing:
         return f"not run: {', '.join(missing)} is not installed"
     return "not run: needs root" if trainer.needs_root and os.geteuid() != 0 else ""
+
+
+@cache
+def _can_import(module: str) -> bool:
+    """Whether this Python has a module, or the system's own, which shell scripts may choose."""
+    if importlib.util.find_spec(module) is not None:
+        return True
+    try:
+        done = subprocess.run(["/usr/bin/python3", "-c", f"import {module}"], capture_output=True, check=False)
+    except OSError:
+        return False
+    return done.returncode == 0
 
 
 def judge_run(trainer: Trainer, run: Run, out: Path, runtime: str = "process", **settings: object) -> Judged:

@@ -125,13 +125,19 @@ CORRECT = (
     correct(
         "tf_checkpoint_manager.py",
         "tf.train.CheckpointManager in a custom loop",
-        at("step=35", "step=65"),
+        sudden("step=35", "step=65"),  # between two saves: its files go up one by one, and a part of them is none
         **TENSORFLOW,
     ),
     correct(
         "tf_preemption_handler.py", "tf.distribute PreemptionCheckpointHandler", at("step=45", grace=4), **TENSORFLOW
     ),
-    correct("pytorch_loop.py", "PyTorch, all state in one file", at("step=45"), needs=("torch",), weight=3),
+    correct(
+        "pytorch_loop.sh",
+        "PyTorch, all state in one file",
+        at("step=45", grace=5, baseline=True),
+        needs=("torch",),
+        weight=3,
+    ),
     correct(
         "sklearn_partial_fit.py",
         "scikit-learn partial_fit, joblib",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from simulator.runtimes.process import Isolation, ProcessRuntime
+from tests.trainers.conftest import PROPERTY
 from tests.trainers.corpus import score
 from tests.trainers.table import HERE, TRAINERS, Trainer
 
@@ -25,10 +27,13 @@ def scripts() -> set[str]:
 @needs_namespaces
 @pytest.mark.slow
 @pytest.mark.parametrize("trainer", TRAINERS, ids=lambda trainer: trainer.script)
-def test_the_judge_says_what_the_table_expects(trainer: Trainer, tmp_path: Path) -> None:
+def test_the_judge_says_what_the_table_expects(
+    trainer: Trainer, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     judged = score(trainer, tmp_path)
     if judged.not_run:
         pytest.skip(judged.not_run)
+    record_property(PROPERTY, f"{trainer.script:38} {judged.said}")
     assert judged.misjudged == ""
 
 

@@ -45,7 +45,7 @@ if (r := latest()) is not None:
     trees = json.load(open(f"{OUT}/boost.{r}.json"))["trees"]
     sys.stderr.write(f"[xgb] continuing a booster of {len(trees)} trees\n")
 
-while len(trees) < 80:
+while len(trees) < 130:
     trees.append(stump(X, Y - predict(trees, X)))
     time.sleep(0.03)
     sys.stderr.write(f"[{len(trees)}]\ttrain-rmse:{np.sqrt(((Y - predict(trees, X)) ** 2).mean()):.5f}\n")

@@ -6,7 +6,7 @@ import time
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import tensorflow as tf
 
-TOTAL = 160
+TOTAL = 100
 
 tf.random.set_seed(5)
 w = tf.Variable(tf.zeros([6, 1]))
@@ -39,7 +39,7 @@ def train_step(n):
 while int(step) < TOTAL:
     loss = train_step(tf.cast(step, tf.int32))
     step.assign_add(1)
-    time.sleep(0.03)
+    time.sleep(0.08)
     if int(step) % 5 == 0:
         print(f"step {int(step)}: loss {float(loss):1.4f}")
     if int(step) % 10 == 0:
