@@ -39,7 +39,7 @@ simulate: setup ## one spot interruption of the bundled trainer, and the verdict
 	  $(if $(INTERRUPT),--interrupt '$(INTERRUPT)') $(if $(OUT),--out '$(OUT)') $(ARGS)
 
 test: setup ## all tests; those on Docker run where an engine answers
-	@$(BIN)/python -m pytest -n $(TEST_JOBS) $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_JOBS) --dist worksteal $(PYTEST_ARGS)
 
 lint: setup ## ruff, mypy --strict and the direction of imports
 	@$(BIN)/ruff check .
