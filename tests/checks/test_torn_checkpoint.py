@@ -39,6 +39,20 @@ def interrupted_while_saving(name: str = "ckpt-{}.npz", torn: str = "ckpt-60.npz
     return run
 
 
+def with_two_parts(folder: str) -> Run:
+    """Saves of two files; the second of the last save does not reach S3."""
+    run = Run(interrupt="step=57")
+    with run.attempt() as first:
+        for step in range(1, 58):
+            train(first, step, step + 1)
+            if step % 10 == 0:
+                first.save(folder.format(step) + "model.bin", 1000, upload=0.1)
+                first.save(folder.format(step) + "optimizer.bin", 2000, upload=0.1 if step < 50 else 99)
+        first.trigger()
+        first.kill()
+    return run
+
+
 def second_attempt(run: Run, begins: int | None, tail: list[str] | None = None, about: tuple[str, ...] = ()) -> Run:
     with run.attempt() as second:
         second.about = about
@@ -191,15 +205,7 @@ def test_a_clearly_smaller_file_that_went_up_whole_is_torn_by_its_own_exit() -> 
 
 
 def test_two_files_of_two_saves_are_mixed_and_a_mismatch_is_explained_by_that() -> None:
-    run = Run(interrupt="step=57")
-    with run.attempt() as first:
-        for step in range(1, 58):
-            train(first, step, step + 1)
-            if step % 10 == 0:
-                first.save("model.bin", 1000, upload=0.1)
-                first.save("optimizer.bin", 2000, upload=0.1 if step < 50 else 99)
-        first.trigger()
-        first.kill()
+    run = with_two_parts("")
     died = second_attempt(run, None, ["ValueError: step of model.bin does not match optimizer.bin"]).evidence()
     finding = only(torn_checkpoint.check(died))
     assert (finding.evidence["flaw"], finding.evidence["file"]) == ("mixed", "model.bin")
@@ -207,30 +213,14 @@ def test_two_files_of_two_saves_are_mixed_and_a_mismatch_is_explained_by_that() 
 
 
 def test_a_part_that_never_came_explains_its_own_absence() -> None:
-    run = Run(interrupt="step=57")
-    with run.attempt() as first:
-        for step in range(1, 58):
-            train(first, step, step + 1)
-            if step % 10 == 0:
-                first.save(f"checkpoint-{step}/model.bin", 1000, upload=0.1)
-                first.save(f"checkpoint-{step}/optimizer.bin", 2000, upload=0.1 if step < 50 else 99)
-        first.trigger()
-        first.kill()
+    run = with_two_parts("checkpoint-{}/")
     died = ["FileNotFoundError: [Errno 2] No such file or directory: '/opt/ml/checkpoints/checkpoint-50/optimizer.bin'"]
     finding = only(torn_checkpoint.check(second_attempt(run, None, died).evidence()))
     assert finding.evidence["flaw"] == "incomplete"
 
 
 def test_a_careful_script_that_takes_the_complete_folder_before_is_acquitted() -> None:
-    run = Run(interrupt="step=57")
-    with run.attempt() as first:
-        for step in range(1, 58):
-            train(first, step, step + 1)
-            if step % 10 == 0:
-                first.save(f"checkpoint-{step}/model.bin", 1000, upload=0.1)
-                first.save(f"checkpoint-{step}/optimizer.bin", 2000, upload=0.1 if step < 50 else 99)
-        first.trigger()
-        first.kill()
+    run = with_two_parts("checkpoint-{}/")
     assert torn_checkpoint.check(second_attempt(run, 41).evidence()) == []
 
 
