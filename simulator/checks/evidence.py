@@ -21,6 +21,7 @@ from simulator.core.timeline import Event, Kind, Timeline
 
 T = TypeVar("T")
 _ANSWERS_WITHIN_SECONDS = 2.0
+_SHORTEST_SILENCE_SECONDS = 0.5  # that tells anything of quick steps
 _LEAVES_WITHIN_SECONDS = 5.0  # a save this long before the script's own exit is what it left with
 
 
@@ -345,13 +346,14 @@ class Evidence:
         return sorted(found.values(), key=lambda version: version.started_at)
 
     def _trained_no_more(self, attempt: int, saved_at: float) -> bool:
-        """Whether nothing was logged of any step after a save, for longer than steps had ever taken: it waits for its
-        end, or has not come to the end of leaving (a framework's own clean-up takes seconds)."""
+        """Whether the log shows that nothing was trained between a save and the attempt's end: no progress since, for
+        far longer than training ever went without a word of it. The script evaluates, waits for its end, or has not
+        come to the end of leaving (a framework's own clean-up takes seconds)."""
         walk = self.walk(attempt)
         if walk is None or len(walk.readings) < 2 or walk.last.at > saved_at + self.options.detection_seconds:
             return False
         longest = max(after.at - before.at for before, after in pairwise(walk.readings))
-        return self.gone_at(attempt) - saved_at > max(1.0, 2 * longest)
+        return self.gone_at(attempt) - saved_at > max(_SHORTEST_SILENCE_SECONDS, 3 * longest)
 
     def _was_done(self, attempt: int) -> bool:
         """Whether the script ended because its work was done: with 0, and its model exported."""
@@ -416,16 +418,7 @@ class Evidence:
         age = self.gone_at(attempt) - newest.content_at
         if age <= 1.5 * habit + lasted + transfer + 2 * self.options.detection_seconds:
             return True
-        return newest.is_whole and self._trained_no_more_after(newest.version)
-
-    def _trained_no_more_after(self, save: Version) -> bool:
-        """Whether the log shows that nothing was trained between a save and the attempt's end, as in a long evaluation:
-        no progress since, for far longer than training ever went without a word of it."""
-        walk = self.walk(save.attempt)
-        if walk is None or walk.last.at > save.done_at + self.options.detection_seconds:
-            return False
-        silences = [after.at - before.at for before, after in pairwise(walk.readings)]
-        return bool(silences) and self.gone_at(save.attempt) - save.done_at > 3 * max(silences)
+        return newest.is_whole and self._trained_no_more(attempt, newest.version.done_at)
 
     def checkpoint_was_due(self, attempt: int) -> bool:
         """Whether the attempt lived long enough for a first checkpoint to reach S3, as other attempts and uninterrupted
