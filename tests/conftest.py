@@ -1,4 +1,4 @@
-"""What all tests share: the rule for Docker tests, and the proof that nothing is left behind."""
+"""What all tests share: the rules for Docker and browser tests, the images, and the score of the corpus."""
 
 from __future__ import annotations
 
@@ -54,3 +54,27 @@ def training_image() -> str:
 
     moto_image(print)
     return ensure_training_image(progress=print)
+
+
+JUDGED = "corpus"
+"""The property of a test that judged a trainer of the corpus: `PATH  RULES`."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The corpus as `make corpus` prints it, where its table was judged: a row a trainer, and the score."""
+    rows = sorted(
+        (str(value), report.passed)
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if isinstance(report, pytest.TestReport) and report.when == "call"
+        for name, value in report.user_properties
+        if name == JUDGED
+    )
+    if not rows:
+        return
+    terminalreporter.section("corpus")
+    for row, right in rows:
+        terminalreporter.line(f"{'ok' if right else 'WRONG':5} {row}")
+    faulty = [right for row, right in rows if row.startswith("faulty/")]
+    correct = [right for row, right in rows if row.startswith("correct/")]
+    terminalreporter.line(f"caught {sum(faulty)}/{len(faulty)}, false alarms {correct.count(False)}/{len(correct)}")

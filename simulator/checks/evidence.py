@@ -442,5 +442,8 @@ class Evidence:
         first = min(durable)
         starts = min(version.started_at for version in self._checkpoint_writes(attempt))
         walk = self.walk(attempt)
-        trained_on = walk.last.at > starts if walk else self.gone_at(attempt) - starts > 0.2 * (starts - began)
+        if walk is not None:  # the last line before a save may be read after the save was noticed
+            trained_on = walk.last.at > starts + self.options.detection_seconds
+        else:
+            trained_on = self.gone_at(attempt) - starts > 0.2 * (starts - began)
         return first - began if trained_on else None

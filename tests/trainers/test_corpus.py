@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from simulator.runtimes.process import Isolation, ProcessRuntime
-from tests.trainers.conftest import PROPERTY
+from tests.conftest import JUDGED
 from tests.trainers.corpus import score
 from tests.trainers.table import HERE, TRAINERS, Trainer
 
@@ -33,7 +33,7 @@ def test_the_judge_says_what_the_table_expects(
     judged = score(trainer, tmp_path)
     if judged.not_run:
         pytest.skip(judged.not_run)
-    record_property(PROPERTY, f"{trainer.script:38} {judged.said}")
+    record_property(JUDGED, f"{trainer.script:38} {judged.said}")
     assert judged.misjudged == ""
 
 

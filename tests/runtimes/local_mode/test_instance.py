@@ -66,7 +66,7 @@ def test_a_channel_too_large_to_copy_is_mounted_read_only(
         channels={"train": data},
     )
     lines = list(running.log_lines())
-    assert lines[0] == b"100000" and b"Read-only file system" in lines[-1]
+    assert b"100000" in lines and any(b"Read-only file system" in line for line in lines)  # two streams, in any order
 
 
 def test_a_file_is_a_channel_too(start_image: Start, tmp_path: Path) -> None:
