@@ -161,7 +161,8 @@ class ShutInContract(RuntimeContract):
         self, start: Callable[..., RunningAttempt]
     ) -> None:
         running = start(
-            "import os\nprint(os.getcwd())\nos.makedirs('checkpoints')\nopen('checkpoints/model.ckpt', 'w').write('x')\n"
+            "import os\nprint(os.getcwd())\n"
+            "os.makedirs('checkpoints')\nopen('checkpoints/model.ckpt', 'w').write('x')\n"
             "open('/opt/ml/output/data/last.ckpt', 'w').write('x')\nopen('/opt/ml/model/m.ckpt', 'w').write('x')\n"
         )
         assert running.wait(SECONDS) == 0
