@@ -49,7 +49,7 @@ def _peak_mib(folder: Path, size: int) -> float:
         command = [
             *(sys.executable, "-m", "simulator", "run", "--runtime", "process", "--view", "quiet"),
             *("--source-dir", str(folder), "--entry-script", "train.py", "--environment", f"CHECKPOINT_MIB={size}"),
-            *("--interrupt", "step=40", "--warning", "0", "--grace", "1", "--s3-endpoint", moto.endpoint_url),
+            *("--interrupt", "step=40", "--profile", "sudden", "--s3-endpoint", moto.endpoint_url),
             *("--out", str(folder / f"run-{size}")),
         ]
         process = subprocess.Popen(command)

@@ -19,6 +19,7 @@ from types import MappingProxyType
 from simulator.core.timeline import Event
 
 _SAME_LINE_SECONDS = 0.05  # the numbers of one line are recorded one right after the other
+_OF_TOTAL = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)\s*(?:/|of)\s*(\d+)(?![\d.])")  # "3/8", "3 of 8"
 _ANNOUNCES_RESUMING = re.compile(r"(?i)\b(?:resum|restor|continu)(?:e|ed|es|ing)\b")
 _MOST_BANNERS = 3  # leading readings that may be taken for banners
 
@@ -155,12 +156,15 @@ def counted_on(attempts: Mapping[int, Sequence[LoggedLine]]) -> dict[int, Sequen
 def _total_told(name: str, lines: Sequence[LoggedLine]) -> float | None:
     """The one total that stands behind a metric's values, as in "3/8" or "3 of 8"; None where lines have none, or
     different ones."""
-    totals = set()
+    total = None
     for line in lines:
-        if name in line.values:
-            match = re.search(rf"(?<![\d.]){line.values[name]:g}\s*(?:/|of)\s*(\d+)(?![\d.])", line.text)
-            totals.add(float(match.group(1)) if match else None)
-    return next(iter(totals)) if len(totals) == 1 else None
+        if name not in line.values:
+            continue
+        told = next((float(of) for at, of in _OF_TOTAL.findall(line.text) if float(at) == line.values[name]), None)
+        if told is None or total not in (None, told):
+            return None
+        total = told
+    return total
 
 
 def progress_of(
