@@ -2,7 +2,8 @@
 
 By fanotify, whose events cost nothing until a file is closed. Limits: it needs Linux, root, and the folder on this
 machine (a Docker engine in a virtual machine hides its writers); a new sub-folder is watched from the first file on
-that was seen in it. Where it is not to be had nothing is told, and then nobody is accused.
+that was seen in it; quick writes of one file by one process may be told as one. Where it is not to be had nothing is
+told, and then nobody is accused.
 """
 
 from __future__ import annotations
@@ -67,6 +68,18 @@ class Told:
     processes: Mapping[int, Writer] = field(default_factory=dict)
 
 
+@dataclass
+class _Closed:
+    """A file that was written and closed, held open until it has its final name."""
+
+    until: float
+    at: float
+    pid: int
+    file: int
+    first_name: str
+    last_name: str
+
+
 class WriterWatch:
     """Watches one attempt's folder. `start()`, `also_below()` for what is new, then `stop()`, which tells.
 
@@ -80,7 +93,7 @@ class WriterWatch:
         self._marked: set[str] = set()
         self._runs: dict[str, list[Run]] = {}
         self._processes: dict[int, Writer] = {}
-        self._waiting: deque[tuple[float, float, int, int, str]] = deque()  # until, at, pid, file, first name
+        self._waiting: deque[_Closed] = deque()
         self._writes = 0
         self._thread: threading.Thread | None = None
         self._ends = self._end = -1  # a pipe, whose closing wakes the thread
@@ -154,6 +167,8 @@ class WriterWatch:
 
     def _take(self, events: bytes) -> None:
         at, soon = self._now(), time.monotonic() + SETTLES_SECONDS
+        for closed in self._waiting:  # another may be about to take the name that it has now
+            closed.last_name = _name_of(closed.file) or closed.last_name
         while len(events) >= _METADATA.size:
             length, _, _, _, _, file, pid = _METADATA.unpack_from(events)
             events = events[length:]
@@ -164,23 +179,23 @@ class WriterWatch:
                 os.close(file)
                 continue
             self._meet(pid)
-            self._waiting.append((soon, at, pid, file, name))
+            self._waiting.append(_Closed(soon, at, pid, file, name, name))
         while len(self._waiting) > MOST_OPEN:
-            self._settle(self._waiting[0][0])
+            self._settle(self._waiting[0].until)
 
     def _settle(self, now: float) -> None:
         """Note the writes whose files have their final names by now."""
-        while self._waiting and self._waiting[0][0] <= now:
-            _, at, pid, file, name = self._waiting.popleft()
+        while self._waiting and self._waiting[0].until <= now:
+            closed = self._waiting.popleft()
             try:
-                final, size = _name_of(file), os.fstat(file).st_size
+                final, size = _name_of(closed.file) or closed.last_name, os.fstat(closed.file).st_size
             finally:
-                os.close(file)
+                os.close(closed.file)
             self._writes += 1
-            for path in dict.fromkeys((name, final or name)):
+            for path in dict.fromkeys((closed.first_name, final)):
                 relative = self._relative(path)
                 if relative:
-                    self._note(self._without_pid(relative, pid), pid, at, size)
+                    self._note(self._without_pid(relative, closed.pid), closed.pid, closed.at, size)
 
     def _relative(self, path: str) -> str:
         """The path below the folder, by whichever of its names; empty for a file elsewhere."""

@@ -55,8 +55,9 @@ def test_two_processes_that_wrote_one_file_are_told_apart_in_order(tmp_path: Pat
 
     told = watched(tmp_path, act)
     runs = told.files["state"]
-    assert told.writes == 4
-    assert [(run.writes, run.bytes) for run in runs] == [(2, 100), (2, 100)]
+    assert told.writes == sum(run.writes for run in runs)
+    assert [run.bytes for run in runs] == [100, 100]
+    assert all(run.writes in (1, 2) for run in runs)  # the kernel tells once what one process did before it was read
     assert runs[0].first_at <= runs[0].last_at < runs[1].first_at
     assert len(told.processes) == 2
 
