@@ -82,6 +82,7 @@ def test_a_file_written_aside_is_known_by_its_final_name(tmp_path: Path) -> None
     def act(watch: WriterWatch) -> None:
         for _ in range(2):
             process(ASIDE, tmp_path / "state")
+            time.sleep(0.5)  # before the next takes the name: who looks too late finds the file gone
 
     told = watched(tmp_path, act)
     assert "state" in told.files
