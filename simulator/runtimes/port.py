@@ -158,6 +158,9 @@ class Runtime(Protocol):
         ...
 
 
+IGNORED_SOURCES = ("__pycache__", ".git", ".venv", "node_modules", "runs", ".mypy_cache", ".pytest_cache")
+"""What of a user's source folder no runtime copies onto an instance."""
+
 Labels = Mapping[str, str]
 LABEL_RUN = "spot-simulator.run"  # the run's id
 LABEL_OWNER = "spot-simulator.owner"  # "PID:START" of the harness process, PID's start time from /proc or psutil

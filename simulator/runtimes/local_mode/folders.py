@@ -13,11 +13,10 @@ from pathlib import Path
 
 from simulator.core.errors import EnvironmentFailure
 from simulator.core.job import ML_ROOT, TrainingJob
-from simulator.runtimes.port import AttemptSpec, InstancePaths
+from simulator.runtimes.port import IGNORED_SOURCES, AttemptSpec, InstancePaths
 
 COPIED_CHANNEL_BYTES = 1 << 30
 CODE = f"{ML_ROOT}/input/data/code"  # where SDK v3 mounts SourceCode.source_dir
-IGNORED_SOURCES = ("__pycache__", ".git", ".venv", "node_modules", "runs", ".mypy_cache", ".pytest_cache")
 OPEN_TO_ALL = 0o777  # an image may run as any user, and SageMaker's folders are there to be written
 
 

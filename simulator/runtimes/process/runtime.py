@@ -16,7 +16,7 @@ from pathlib import Path
 from simulator.core.errors import EnvironmentFailure, UsageError
 from simulator.core.job import ML_ROOT, TrainingJob, config_files, container_environment
 from simulator.runtimes.lines import split_lines
-from simulator.runtimes.port import AttemptSpec, InstancePaths, ProcessInfo, RuntimeName, WrittenPath
+from simulator.runtimes.port import IGNORED_SOURCES, AttemptSpec, InstancePaths, ProcessInfo, RuntimeName, WrittenPath
 from simulator.runtimes.proc import read_group, read_namespace
 from simulator.runtimes.process.isolation import (
     FIDELITY_LOST,
@@ -30,7 +30,6 @@ from simulator.runtimes.process.isolation import (
 from simulator.runtimes.written import Stamps, stamps_of, written_files
 
 CODE = f"{ML_ROOT}/input/data/code"  # where SDK v3 mounts SourceCode.source_dir
-IGNORED_SOURCES = ("__pycache__", ".git", ".venv", "node_modules", "runs", ".mypy_cache", ".pytest_cache")
 TOLD_ELSEWHERE = tuple(f"{ML_ROOT}/{name}/" for name in ("model", "input/config"))
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TZ", "TF_CPP_MIN_LOG_LEVEL")
 START_SECONDS = 30.0
