@@ -84,7 +84,10 @@ class Losses:
 @dataclass(frozen=True)
 class Verdict:
     """The answer with all that it rests on. `tier`: 1, 2 or 3 when survived (3 is the weakest proof), else None.
-    `not_proved` is what this run might have shown and did not; `not_tried` what it says nothing of."""
+    `not_proved` is what this run might have shown and did not; `not_tried` what it says nothing of.
+
+    `completed`: the job ended Completed. `interruptions_missed`: so many of the planned ones were not seen to happen.
+    `at_stake`: some interruption came when there was work that a checkpoint should have kept."""
 
     verdict: Answer
     reason: Reason
@@ -95,6 +98,9 @@ class Verdict:
     losses: Losses = field(default_factory=Losses)
     broken_checks: list[BrokenCheck] = field(default_factory=list)
     not_tried: list[str] = field(default_factory=list)
+    completed: bool = False
+    interruptions_missed: int = 0
+    at_stake: bool = True
 
     @property
     def exit_code(self) -> ExitCode:
@@ -182,7 +188,15 @@ class _Judgement:
             self._losses(),
             self._broken,
             _not_tried(evidence),
+            completed=self._completed,
+            interruptions_missed=sum(self._not_seen(attempt) is not None for attempt in self._planned()),
+            at_stake=any(proof.needed for proof in proofs.values()),
         )
+
+    @property
+    def _completed(self) -> bool:
+        status = self._evidence.final_status
+        return status is not None and status_of(SecondaryStatus(status)) is TrainingJobStatus.COMPLETED
 
     # The answer, in the order in which a reader would ask.
 
@@ -203,7 +217,7 @@ class _Judgement:
                 "run it again",
             )
         errors = [finding for finding in self._findings if finding.severity is Severity.ERROR]
-        completed = status_of(SecondaryStatus(status)) is TrainingJobStatus.COMPLETED
+        completed = self._completed
         triggered = evidence.timeline.first(Kind.TRIGGER_FIRED) is not None
         if completed and not triggered:
             return Answer.ERROR, self._nothing_interrupted()

@@ -12,9 +12,10 @@ PREFIX = "spot-simulator-"
 OWNER_FILE = "owner"
 
 
-def owner() -> str:
-    """This process as `PID:START`: the start tells it from a later process with the same pid."""
-    return f"{os.getpid()}:{_start_of(os.getpid())}"
+def owner(pid: int | None = None) -> str:
+    """A process, this one by default, as `PID:START`: the start tells it from a later process with the same pid."""
+    named = os.getpid() if pid is None else pid
+    return f"{named}:{_start_of(named)}"
 
 
 def is_alive(owner: str) -> bool:

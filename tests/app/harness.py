@@ -10,8 +10,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from simulator.runtimes.ownership import owner
+
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 240  # of tests on a busy machine; nothing waits that long where all is well
+
+
+_started: set[str] = set()
+
+
+def started_here() -> frozenset[str]:
+    """The owners, as labels name them, of all harnesses that this process has started."""
+    return frozenset(_started)
 
 
 @contextmanager
@@ -22,6 +32,7 @@ def harness(said: Path, *arguments: str, **environment: str) -> Iterator[subproc
         said.open("wb") as output,
         subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdout=output, stderr=output) as process,
     ):
+        _started.add(owner(process.pid))
         try:
             yield process
         finally:

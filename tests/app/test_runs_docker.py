@@ -15,10 +15,10 @@ import pytest
 from simulator.app.simulate import Result, simulate
 from simulator.core.errors import EnvironmentFailure, ExitCode
 from simulator.core.timeline import Kind
-from simulator.runtimes.ownership import is_alive, owner
+from simulator.runtimes.ownership import owner
 from simulator.runtimes.port import LABEL_OWNER, LABEL_RUN
 from tests.app import scripts
-from tests.app.harness import PATIENCE_SECONDS, harness, wait_for
+from tests.app.harness import PATIENCE_SECONDS, harness, started_here, wait_for
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 TRAIN = Path(__file__).parents[2] / "train"
@@ -42,9 +42,9 @@ def labelled() -> set[str]:
 
 
 def leftovers() -> set[str]:
-    """Those of this process or of a harness that is gone; other runs and tests may go on beside these."""
-    owners = {thing: thing.partition(" ")[2] for thing in labelled()}
-    return {thing for thing, of in owners.items() if of and (of == owner() or not is_alive(of))}
+    """Those of this process and of the harnesses it started: other runs and tests go on beside these, and some of
+    those kill their harness on purpose."""
+    return {thing for thing in labelled() if thing.partition(" ")[2] in {owner(), *started_here()}}
 
 
 def run(tmp_path: Path, *interruptions: str, **settings: object) -> Result:
