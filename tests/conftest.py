@@ -34,8 +34,16 @@ NEEDS = {"docker": ("a Docker engine", engine_answers), "browser": ("Chromium wi
 """What the tests of a marker need, and whether it is here."""
 
 
+RERUNS = 1
+"""Of the slow tests: those kill processes at moments of real time, on a machine that runs other such tests beside
+them. What was run again is told at the end (`R` and "rerun"); what fails twice has failed."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Docker and browser tests run wherever they can; elsewhere they are skipped, but never in CI."""
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.flaky(reruns=RERUNS))
     for marker, (need, is_there) in NEEDS.items():
         wanting = [item for item in items if item.get_closest_marker(marker)]
         if not wanting or is_there():
