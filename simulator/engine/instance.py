@@ -131,20 +131,21 @@ class Instance:
                 self._wipe(running)
 
     def _restore(self, checkpoints: Path) -> bool:
-        """Fill the folder from S3 and only from there; False when the instance went meanwhile."""
+        """Fill the folder from S3 and only from there; False when the instance went meanwhile, or right after."""
         self._record_manifest("before-restore", self._store.digests())
         try:
             restored = restore(self._store, checkpoints, self._emit, self._reclaim_has_begun)
         except TransferAbandoned:
             return False
         self._record_manifest("restored", restored)
-        return True
+        return not self._reclaim_has_begun()
 
     def _reclaim_has_begun(self) -> bool:
         return self._machine.reclaim is not None
 
     def _lost_while_downloading(self) -> Ended:
-        """Only the `download` trigger comes here: no process is there to be warned, so the instance goes at once."""
+        """Only the triggers `download` and `restored` come here: no process is there to be warned, so the instance
+        goes at once."""
         for command in self._machine.due(self._clock.now()):
             if command.act is Act.TRIGGERED:
                 self._do_triggered(command)
