@@ -101,9 +101,11 @@ def points_of(timeline: Timeline, log: Iterable[str] = (), metric: str | None = 
         *_announced(log, {line.text for line in evidence.lines.get(attempt, ()) if line.values}),
         *_counted(evidence, attempt, place),
     ]
-    by_when = {point.when: point for point in reversed(found)}  # the first of a WHEN stays
+    by_when: dict[str, Point] = {}
+    for point in found:
+        by_when.setdefault(point.when, point)
     kinds = list(PointKind)
-    return Points(tuple(sorted(reversed(by_when.values()), key=lambda point: kinds.index(point.kind))), left_out)
+    return Points(tuple(sorted(by_when.values(), key=lambda point: kinds.index(point.kind))), left_out)
 
 
 class _Place:
