@@ -22,7 +22,7 @@ _FRUITLESS = 2000  # draws in a row that gave nothing new: there is hardly any m
 K = PointKind
 
 
-def schedules(points: Points, profiles: Sequence[str], seed: int, most: int) -> Iterator[Schedule]:
+def schedules(points: Points, profiles: Sequence[str], seed: int, most: int | None = None) -> Iterator[Schedule]:
     """At most `most` schedules of these points and profiles, all different, in the seed's order. None where the script
     has no points or `profiles` is empty."""
     if not points.first or not profiles:
@@ -33,7 +33,7 @@ def schedules(points: Points, profiles: Sequence[str], seed: int, most: int) -> 
         _two_to_one(_singles(points, profiles, seed), _several(points, profiles, seed)),
     ]
     for schedule in (schedule for part in ordered for schedule in part):
-        if len(tried) >= most:
+        if most is not None and len(tried) >= most:
             return
         if schedule not in tried:
             tried.add(schedule)

@@ -84,7 +84,7 @@ def test_triples_are_counted_too(points: Points) -> None:
 
 def test_a_small_script_is_tried_wholly() -> None:
     points = made(steps=1, saves=0)
-    tried = set(schedules(points, ["sudden"], 0, 1000))
+    tried = set(schedules(points, ["sudden"], 0))
     assert len(tried) == extent(points, ["sudden"]).total
 
 
