@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 from simulator.app.runtimes import fit_job
 from simulator.app.settings import RuntimeChoice, Settings, load_settings
-from simulator.app.simulate import plan_and_job, sync_options, why_partial
+from simulator.app.simulate import exit_code_of, plan_and_job, sync_options, why_partial
 from simulator.core.errors import ExitCode, SimulatorError, UsageError
 from simulator.core.plan import PROFILES, Plan, Profile, gives_notice, profile_named
 from simulator.core.timeline import Timeline
@@ -18,13 +18,12 @@ from simulator.engine.clock import SystemClock
 from simulator.engine.interrupts import UserInterrupt, orderly_interrupts, shielded
 from simulator.engine.job_run import EngineOptions
 from simulator.engine.recorder import Recorder
-from simulator.explore.identity import identity
 from simulator.explore.laboratory import Laboratory, LabSpec, Start, StoreKind, TrialRun, make_runtime, read_timeline
 from simulator.explore.points import Points, points_of
 from simulator.explore.pool import Backend, Run, open_pool
 from simulator.explore.schedules import schedules
 from simulator.explore.search import Budget, Searched, Searcher, Stopped, Tries, numbered
-from simulator.explore.session import SEARCH_FILE, Session, resumed
+from simulator.explore.session import SEARCH_FILE, Session
 from simulator.explore.shrink import shrink
 from simulator.explore.trial import Outcome, Schedule, Search, Trial, TrialResult
 from simulator.reports.folder import TIMELINE, RunFolder
@@ -34,7 +33,7 @@ from simulator.runtimes.port import RuntimeName
 from simulator.verdict import judge
 
 WARNING_SECONDS = 1.0
-GRACE_SECONDS = 5.0
+GRACE_SECONDS = 3.0
 """A search's notice and grace, unless the user says otherwise: with the real two minutes each, one trial would last
 longer than the training of most scripts that are searched. Named in docs/assumptions.md, and told at the start."""
 CONFIRMED_WITHIN = 2  # runs of the true path: what depends on a race need not come at once
