@@ -55,8 +55,8 @@ _OPTIONS = {
         "--interrupt",
         multiple=True,
         metavar="WHEN",
-        help="60s, step=200, epoch=3, METRIC=VALUE, line=REGEX, checkpoint=2, save, upload or download; several "
-        "make several attempts. A range (step=50..200) is drawn with --seed.",
+        help="60s, start, step=200, epoch=3, METRIC=VALUE, line=REGEX, save=2, checkpoint=2, upload=2, uploaded=2, "
+        "download or restored; several make several attempts. A range (step=50..200) is drawn with --seed.",
     ),
     "--profile": click.option("--profile", help="two-minute (default), sagemaker, ec2 or sudden."),
     "--warning": click.option("--warning", type=float, metavar="SECONDS", help="From the notice to the reclaim [120]."),
