@@ -14,6 +14,8 @@ from typing import Any
 from simulator.core.plan import PROFILES
 from simulator.explore.replay import ReplayFile
 
+CASE = "spot_case.py"
+"""Its name in an explore's folder: one that pytest runs when it is named, and never finds by itself among old runs."""
 NAME_CHARACTERS = 70  # of a test's name
 _WIDTH = 100
 

@@ -17,6 +17,9 @@ from simulator.core.errors import EnvironmentFailure, UsageError
 from simulator.core.plan import PROFILES, parse_when, profile_named
 from simulator.explore.trial import Outcome, Schedule, Search, TrialResult
 
+REPLAY = "replay.json"
+STATE = "state"
+"""Their names in an explore's folder: the file, and the folder with what S3 held, where there is one."""
 SCHEMA_VERSION = "1.0"
 """The part before the dot changes when a field goes or changes its meaning; the other when fields come."""
 _NOT_OF_THE_JOB = frozenset({"interrupt", "profile", "warning", "grace", "seed", "out", "view"})
