@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from simulator.checkpoints.store import FileVersion
 from simulator.core.errors import UsageError
 from simulator.core.job import CheckpointConfig, TrainingJob
 from simulator.core.metrics import DEFAULT_METRICS
@@ -76,12 +78,12 @@ def run(script: Script, scratch: Path, store: MemoryStore, recording: RunRecordi
     clock = SystemClock()
     recorder = Recorder(clock, [recording.on_event] if recording else [])
     job = TrainingJob("a-job", CheckpointConfig("s3://bucket/prefix"), MetricDefinitions=DEFAULT_METRICS)
-    plan, used = Plan([], PROFILES["sudden"]), recording.around(store) if recording else store
+    plan, used = Plan([], PROFILES["sudden"]), recording.around(store, scratch) if recording else store
     return JobRun(job, plan, FakeRuntime(script), used, recorder, clock, scratch, "run", EngineOptions()).run()
 
 
 def record(script: Script, folder: Path) -> Recording:
-    recording = RunRecording(folder / "recording", folder / "scratch")
+    recording = RunRecording(folder / "recording")
     recording.finish(run(script, folder / "scratch", MemoryStore(), recording))
     return Recording.read(folder / "recording")
 
@@ -94,23 +96,12 @@ def outcome(script: Script, recording: Recording, folder: Path, state: CrashStat
     return result.outcome, result.rules
 
 
-def outcomes(script: Script, folder: Path) -> dict[CrashState, tuple[Outcome, tuple[str, ...]]]:
+def outcomes(script: Script, folder: Path) -> list[tuple[CrashState, Outcome, tuple[str, ...]]]:
     recording = record(script, folder)
     states = recording.states()
     with ThreadPoolExecutor(len(states)) as pool:
-        return dict(
-            zip(map(_Named, states), pool.map(partial(outcome, script, recording, folder), states), strict=True)
-        )
-
-
-class _Named(CrashState):
-    """A state as a key."""
-
-    def __init__(self, state: CrashState) -> None:
-        self.__dict__.update(state.__dict__)
-
-    def __hash__(self) -> int:
-        return hash(self.name)
+        tried = pool.map(partial(outcome, script, recording, folder), states)
+        return [(state, *came) for state, came in zip(states, tried, strict=True)]
 
 
 def test_a_recording_holds_every_version_and_how_it_was_written(tmp_path: Path) -> None:
@@ -136,15 +127,15 @@ def test_files_overwritten_in_place_can_be_captured_half_written(tmp_path: Path)
 def test_a_careful_trainer_survives_every_state(tmp_path: Path) -> None:
     tried = outcomes(careful, tmp_path)
 
-    assert {outcome for outcome, _ in tried.values()} <= SOUND
-    assert {state.kind for state in tried} >= {StateKind.IN_ORDER, StateKind.TORN}
+    assert {outcome for _, outcome, _ in tried} <= SOUND
+    assert {state.kind for state, _, _ in tried} >= {StateKind.IN_ORDER, StateKind.TORN}
 
 
 @pytest.mark.slow
 def test_a_careless_trainer_dies_of_every_half_written_file_and_of_nothing_else(tmp_path: Path) -> None:
     tried = outcomes(careless, tmp_path)
 
-    for state, (outcome, rules) in tried.items():
+    for state, outcome, rules in tried:
         assert (outcome is Outcome.FAILED) == (state.torn is not None), (state.how, rules)
         assert set(rules) <= {"SPOT001", "SPOT004", "SPOT017"}
 
@@ -187,13 +178,13 @@ def test_a_file_changed_while_it_goes_up_is_kept_as_it_was_stored(tmp_path: Path
     file.write_bytes(b"before")
 
     class Slow(MemoryStore):
-        def put(self, source: Path, *rest: object) -> object:  # type: ignore[override]
+        def put(self, source: Path, path: str, is_abandoned: Callable[[], bool]) -> FileVersion:
             file.write_bytes(b"after!")
-            return super().put(source, *rest)  # type: ignore[arg-type]
+            return super().put(source, path, is_abandoned)
 
     store = Slow()
-    recording = RunRecording(tmp_path, tmp_path)
-    version = recording.around(store).put(file, "file", lambda: False)
+    recording = RunRecording(tmp_path)
+    version = recording.around(store, tmp_path).put(file, "file", lambda: False)
 
     assert store.objects["file"] == archive.at(version.digest).read_bytes() == b"before"
     assert os.listdir(archive.folder) == [version.digest]  # noqa: PTH208 - names are what is asked
