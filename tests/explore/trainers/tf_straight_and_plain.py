@@ -1,0 +1,34 @@
+"""tf.train.CheckpointManager as TensorFlow's guide has it, straight into the checkpoint path, and a plain restore."""
+
+import os
+import time
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import tensorflow as tf
+
+CHECKPOINTS, STEPS, EVERY = "/opt/ml/checkpoints", 30, 5
+
+weights = tf.Variable(tf.zeros([64, 16]))
+momentum = tf.Variable(tf.zeros_like(weights))
+step = tf.Variable(0, dtype=tf.int64)
+truth = tf.random.stateless_normal([64, 16], seed=[1, 2])
+
+checkpoint = tf.train.Checkpoint(weights=weights, momentum=momentum, step=step)
+manager = tf.train.CheckpointManager(checkpoint, CHECKPOINTS, max_to_keep=3)
+checkpoint.restore(manager.latest_checkpoint)
+print(f"restored {manager.latest_checkpoint}" if manager.latest_checkpoint else "from the start", flush=True)
+
+while int(step) < STEPS:
+    step.assign_add(1)
+    x = tf.random.stateless_normal([32, 64], seed=[7, int(step)])
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(tf.square(x @ (weights - truth)))
+    momentum.assign(0.8 * momentum + tape.gradient(loss, weights))
+    weights.assign_sub(0.5 * momentum)
+    time.sleep(0.1)
+    print(f"step={int(step)} loss={float(loss):.6f}", flush=True)
+    if int(step) % EVERY == 0:
+        manager.save()
+
+with open("/opt/ml/model/weights.txt", "w") as out:
+    out.write(" ".join(f"{value:.6f}" for value in weights.numpy().ravel()))
