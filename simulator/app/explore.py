@@ -17,11 +17,10 @@ from simulator.core.timeline import Timeline
 from simulator.engine.clock import SystemClock
 from simulator.engine.interrupts import UserInterrupt, orderly_interrupts, shielded
 from simulator.engine.job_run import EngineOptions
-from simulator.engine.recorder import Recorder
 from simulator.explore.laboratory import Laboratory, LabSpec, Start, StoreKind, TrialRun, make_runtime, read_timeline
 from simulator.explore.points import Points, points_of
 from simulator.explore.pool import Backend, Run, open_pool
-from simulator.explore.schedules import schedules
+from simulator.explore.schedules import extent, schedules
 from simulator.explore.search import Budget, Searched, Searcher, Stopped, Tries, numbered
 from simulator.explore.session import SEARCH_FILE, Session
 from simulator.explore.shrink import shrink
@@ -38,6 +37,7 @@ GRACE_SECONDS = 3.0
 longer than the training of most scripts that are searched. Named in docs/assumptions.md, and told at the start."""
 CONFIRMED_WITHIN = 2  # runs of the true path: what depends on a race need not come at once
 KEPT = frozenset({SEARCH_FILE, "trials.jsonl", "baseline-1", "baseline-2"})
+MOST_SCHEDULES = 100_000
 KINDS_SHRUNK = 3  # of failures, by the rules that they show
 
 
@@ -101,7 +101,11 @@ class _Exploration:
             options=EngineOptions(sync_options(settings), settings.flush_after_exit, read_states=settings.baseline),
         )
         runtime.prepare(self._spec.job)
-        self._folder = RunFolder.create(settings.out or Path("runs") / f"explore-{job.TrainingJobName}", self._view.say)
+        self._identity = identity(options.search, self._spec)
+        out = settings.out or Path("runs") / f"explore-{job.TrainingJobName}"
+        self._earlier = resumed(out, self._identity) if options.resume else None
+        self._known = read_trials(out) if options.resume else {}
+        self._folder = RunFolder.create(out, self._view.say, KEPT if options.resume else frozenset())
         stack.callback(self._folder.close)
         self._clock = SystemClock()
         self._true: Laboratory | None = None
@@ -152,22 +156,22 @@ class _Exploration:
         """One uninterrupted run, kept in baseline-N. Raises UsageError where the job does not complete by itself."""
         self._view.say(f"the uninterrupted run, {number} of 2 ({start.value} start)")
         folder = RunFolder.create(self._baseline_file(number).parent, self._view.say)
-        clock = SystemClock()
-        recorder = Recorder(clock, [folder.on_event], [folder.on_log])
         spec = replace(self._spec, start=start, store=StoreKind.FOLDER)
         try:
             with closing(Laboratory(spec)) as laboratory:
-                laboratory.carry_out(self._left_alone, recorder, clock)
+                recording = laboratory.record(
+                    self._left_alone, self._recording_folder(number), [folder.on_event], [folder.on_log]
+                )
         finally:
             folder.close()
-        verdict = judge(recorder.timeline)
+        verdict = judge(recording.timeline)
         if not verdict.completed:
             raise UsageError(
                 "the job does not complete when it is left alone, so that there is nothing to search",
                 verdict.reason.why,
                 f"read {folder.log_file(1)}, and mend that first",
             )
-        return recorder.timeline
+        return recording.timeline
 
     @property
     def _left_alone(self) -> Plan:
@@ -180,8 +184,9 @@ class _Exploration:
 
     def _trials(self, points: Points) -> tuple[Iterator[Trial], int | None]:
         """What is tried, in its order, and of how many in all."""
-        drawn = schedules(points, tuple(self._profiles), self._settings.seed)
-        return numbered(drawn), None
+        profiles = tuple(self._profiles)
+        drawn = schedules(points, profiles, self._settings.seed, MOST_SCHEDULES)
+        return numbered(drawn), min(extent(points, profiles).total, MOST_SCHEDULES)
 
     def _searcher(self, run: Run) -> Searcher:
         return Searcher(run, self._options.budget, self._options.until_failure, self._known, self._view.on_result)
@@ -194,7 +199,7 @@ class _Exploration:
         tries = Tries(run, len(self._searched.results) + 1)
         for failure in _one_of_each_kind(self._searched.failures)[:KINDS_SHRUNK]:
             self._view.say(f"found: {failure.trial.label}: {failure.evidence}")
-            smallest = shrink(failure.trial.schedule, points, tries)
+            smallest = shrink(failure.trial.schedule, points, tuple(self._profiles), tries)
             confirmed = self._confirmed(replace(failure.trial, schedule=smallest, label=str(smallest)), Outcome.FAILED)
             if confirmed is not None:
                 return _Decisive(confirmed, failure, tries.count)

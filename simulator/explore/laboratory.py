@@ -6,10 +6,11 @@ import secrets
 import shutil
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 
 from simulator.checkpoints.folder_store import FolderStore
@@ -18,10 +19,13 @@ from simulator.checks.evidence import Evidence
 from simulator.core.errors import EnvironmentFailure
 from simulator.core.job import TrainingJob
 from simulator.core.plan import ExitAfterSigterm, Plan, Profile, parse_when
-from simulator.core.timeline import Timeline, from_jsonl
+from simulator.core.timeline import Listener, Timeline, from_jsonl
 from simulator.engine.clock import SystemClock
 from simulator.engine.job_run import EngineOptions, JobRun
-from simulator.engine.recorder import Recorder
+from simulator.engine.recorder import LogListener, Recorder
+from simulator.explore.recording import Recording, RunRecording
+from simulator.explore.splice import judge_state
+from simulator.explore.states import CrashState
 from simulator.explore.trial import Outcome, Schedule, Trial, TrialResult, result_of
 from simulator.runtimes.ownership import make_scratch
 from simulator.runtimes.port import Runtime, RuntimeName
@@ -118,34 +122,73 @@ class Laboratory:
         return TrialRun(result, plan, clock, recorder.timeline, verdict, log)
 
     def _judged(self, trial: Trial, plan: Plan, recorder: Recorder, clock: SystemClock) -> Verdict:
-        self.carry_out(plan, recorder, clock)
-        return judge(recorder.timeline, baseline=self.baseline)
+        if not trial.state:
+            self._carry_out(plan, recorder, clock)
+            return judge(recorder.timeline, baseline=self.baseline)
+        recording, state = self.recording, self._states[trial.state]
+        self._carry_out(plan, recorder, clock, lambda store: recording.fill(store, state))
+        return judge_state(recording, state, recorder.timeline, self.baseline.runs if self.baseline else ())
 
-    def carry_out(
+    def _carry_out(
         self,
         plan: Plan,
         recorder: Recorder,
         clock: SystemClock,
-        equip: Callable[[ObjectStore], ObjectStore] = lambda store: store,
+        prepare: Callable[[ObjectStore], None] = lambda store: None,
     ) -> None:
-        """Run the job under a plan, its events going to the recorder. `equip` may fill the empty store, or put one of
-        its own in front of it. Raises EnvironmentFailure and UserInterrupt; nothing is left of the run then either."""
+        """Run the job under a plan, its events going to the recorder; `prepare` may fill the empty store. Raises
+        EnvironmentFailure and UserInterrupt; nothing is left of the run then either."""
+        with self._place() as (scratch, run_id):
+            store = self._store(scratch, run_id)
+            prepare(store)
+            self._job_run(plan, recorder, clock, store, scratch, run_id).run()
+
+    def record(
+        self, plan: Plan, folder: Path, listeners: Sequence[Listener], log_listeners: Sequence[LogListener]
+    ) -> Recording:
+        """Run the job under a plan without interruptions, and keep what it did to its checkpoint folder in `folder`.
+        Raises EnvironmentFailure, UserInterrupt, and OSError where the folder cannot be written."""
+        clock = SystemClock()
+        with self._place() as (scratch, run_id):
+            recording = RunRecording(folder, scratch, clock.now)
+            recorder = Recorder(clock, [*listeners, recording.on_event], log_listeners)
+            store = recording.around(self._store(scratch, run_id))
+            return recording.finish(self._job_run(plan, recorder, clock, store, scratch, run_id).run())
+
+    @contextmanager
+    def _place(self) -> Iterator[tuple[Path, str]]:
+        """A folder for the instances of one run, and the run's id."""
         run_id = secrets.token_hex(4)
         scratch = make_scratch(run_id)
         try:
-            JobRun(
-                job=self.spec.job,
-                plan=plan,
-                runtime=self.runtime,
-                store=equip(self._store(scratch, run_id)),
-                recorder=recorder,
-                clock=clock,
-                scratch=scratch,
-                run_id=run_id,
-                options=self.spec.options,
-            ).run()
+            yield scratch, run_id
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+
+    def _job_run(
+        self, plan: Plan, recorder: Recorder, clock: SystemClock, store: ObjectStore, scratch: Path, run_id: str
+    ) -> JobRun:
+        return JobRun(
+            job=self.spec.job,
+            plan=plan,
+            runtime=self.runtime,
+            store=store,
+            recorder=recorder,
+            clock=clock,
+            scratch=scratch,
+            run_id=run_id,
+            options=self.spec.options,
+        )
+
+    @cached_property
+    def recording(self) -> Recording:
+        """The recorded run. Raises UsageError where there is none."""
+        assert self.spec.recording is not None
+        return Recording.read(self.spec.recording)
+
+    @cached_property
+    def _states(self) -> Mapping[str, CrashState]:
+        return {state.name: state for state in self.recording.states()}
 
     @property
     def runtime(self) -> Runtime:

@@ -17,13 +17,12 @@ from simulator.explore.trial import Schedule
 SHARPEST_FIRST = ("sudden", "ec2", "sagemaker", "two-minute")
 """Profiles from the one that leaves the script least time; the last ones tell it, and so try its answer."""
 _SINGLES_FOR_A_BURST = 2  # so many schedules with one interruption are tried between two with several
-_DRAWN_AT_ONCE = 100
-_FRUITLESS = 3  # so many times nothing new was drawn: there is no more
+_FRUITLESS = 2000  # draws in a row that gave nothing new: there is hardly any more
 
 K = PointKind
 
 
-def schedules(points: Points, profiles: Sequence[str], seed: int, most: int) -> Iterator[Schedule]:
+def schedules(points: Points, profiles: Sequence[str], seed: int, most: int | None = None) -> Iterator[Schedule]:
     """At most `most` schedules of these points and profiles, all different, in the seed's order. None where the script
     has no points or `profiles` is empty."""
     if not points.first or not profiles:
@@ -34,7 +33,7 @@ def schedules(points: Points, profiles: Sequence[str], seed: int, most: int) -> 
         _two_to_one(_singles(points, profiles, seed), _several(points, profiles, seed)),
     ]
     for schedule in (schedule for part in ordered for schedule in part):
-        if len(tried) >= most:
+        if most is not None and len(tried) >= most:
             return
         if schedule not in tried:
             tried.add(schedule)
@@ -157,17 +156,17 @@ def _several(points: Points, profiles: Sequence[str], seed: int) -> Iterator[Sch
     bursts = iter(_bursts(points, _most_telling(profiles, told=False), seed))
     known: set[Schedule] = set()
     fruitless = 0
-    for batch in range(1 << 32):
-        fresh = False
-        for schedule in drawn(points, profiles, (seed << 32) + batch, _DRAWN_AT_ONCE):
-            yield from islice(bursts, 1)
-            fresh = fresh or schedule not in known
-            known.add(schedule)
-            yield schedule
-        fruitless = 0 if fresh else fruitless + 1
-        if fruitless == _FRUITLESS:
-            yield from bursts
-            return
+    for schedule in drawn(points, profiles, f"drawn {seed}"):
+        if schedule in known:
+            fruitless += 1
+            if fruitless == _FRUITLESS:
+                break
+            continue
+        fruitless = 0
+        known.add(schedule)
+        yield from islice(bursts, 1)
+        yield schedule
+    yield from bursts
 
 
 def _bursts(points: Points, profile: str, seed: int) -> list[Schedule]:

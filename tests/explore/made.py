@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from simulator.explore.drawn import is_possible
 from simulator.explore.points import Point, PointKind, Points
+from simulator.explore.trial import Schedule
 
-FIRST_KINDS = [kind for kind in PointKind if kind not in (PointKind.RESTORED, PointKind.DOWNLOAD)]
 PROFILES = ("two-minute", "sagemaker", "ec2", "sudden")
 
 
@@ -27,3 +28,11 @@ any_points = st.builds(
     made, steps=st.integers(1, 6), saves=st.integers(0, 3), epochs=st.integers(0, 3), start=st.booleans()
 )
 any_profiles = st.lists(st.sampled_from(PROFILES), min_size=1, unique=True)
+
+
+def any_schedule(points: Points) -> st.SearchStrategy[Schedule]:
+    """Possible schedules of these points."""
+    rows = st.lists(st.sampled_from(points.all), min_size=1, max_size=3).filter(is_possible)
+    return st.builds(
+        lambda row, profile: Schedule(tuple(point.when for point in row), profile), rows, st.sampled_from(PROFILES)
+    )

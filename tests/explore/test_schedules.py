@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from itertools import product
-from pathlib import Path
+from itertools import islice, product
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from simulator.explore.drawn import drawn, is_possible
 from simulator.explore.points import Point, PointKind, Points
@@ -72,6 +69,7 @@ def test_what_was_left_out_is_told() -> None:
 
 
 @given(any_points, any_profiles)
+@settings(deadline=None)
 def test_the_extent_is_what_can_be_counted(points: Points, profiles: list[str]) -> None:
     counted = [sum(is_possible(row) for row in product(points.all, repeat=count)) * len(profiles) for count in (1, 2)]
     told = extent(points, profiles)
@@ -86,28 +84,13 @@ def test_triples_are_counted_too(points: Points) -> None:
 
 def test_a_small_script_is_tried_wholly() -> None:
     points = made(steps=1, saves=0)
-    tried = set(schedules(points, ["sudden"], 0, 1000))
+    tried = set(schedules(points, ["sudden"], 0))
     assert len(tried) == extent(points, ["sudden"]).total
 
 
 def test_instances_that_go_right_after_another_are_frequent() -> None:
-    points = made(steps=20)
-    bursts = [s for s in drawn(points, ["sudden"], 3, 200) if "start" in s.interruptions]
-    assert len(bursts) > 40
-
-
-def test_what_is_drawn_hangs_on_no_module_that_happens_to_be_loaded(tmp_path: Path) -> None:
-    before = list(drawn(made(steps=20), PROFILES, 5, 60))
-    file = tmp_path / "full_of_numbers.py"
-    file.write_text("NUMBERS = [" + ", ".join(str(number) for number in range(200)) + "]\n")
-    spec = importlib.util.spec_from_file_location("full_of_numbers", file)
-    assert spec is not None and spec.loader is not None
-    sys.modules["full_of_numbers"] = module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-        assert list(drawn(made(steps=20), PROFILES, 5, 60)) == before
-    finally:
-        del sys.modules["full_of_numbers"]
+    few = [s for s in islice(drawn(made(steps=20, saves=0), ["sudden"], "3"), 400) if "start" in s.interruptions]
+    assert len(few) > 100
 
 
 def test_a_restore_is_only_waited_for_after_something_can_have_been_saved() -> None:

@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.explore.drawn import schedule_strategy
 from simulator.explore.points import Points
 from simulator.explore.shrink import shrink, simpler, simplicity
 from simulator.explore.trial import Schedule
-from tests.explore.made import PROFILES, any_points, made
+from tests.explore.made import PROFILES, any_points, any_schedule, made
 
 POINTS = made(steps=8, saves=3)
 
@@ -35,7 +34,7 @@ class Script:
 def bugs(draw: st.DrawFn) -> tuple[Points, Schedule, Callable[[Schedule], bool]]:
     """Points, a failing schedule, and a script that fails under it and an arbitrary half of all others."""
     points = draw(any_points)
-    failing = draw(schedule_strategy(points, PROFILES))
+    failing = draw(any_schedule(points))
     salt = draw(st.integers(0, 1 << 16))
     return points, failing, lambda s: s == failing or hash((salt, len(str(s)), *map(len, s.interruptions))) % 2 == 0
 
