@@ -97,23 +97,22 @@ class Recording:
 
 
 class RunRecording:
-    """Records one run: `around` its store, and `on_event` among its Recorder's listeners. Then `finish`."""
+    """Records one run: `around` its store, and `on_event` among its Recorder's listeners. Then `finish`. `scratch` is
+    the JobRun's: the checkpoint folder is watched there."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, scratch: Path) -> None:
+        self._folder, self._scratch = folder, scratch
         self._archive = Archive(folder / OBJECTS)
-        self._scratch: Path | None = None
         self._watch: WritingWatch | None = None
 
-    def around(self, store: ObjectStore, scratch: Path) -> ArchivingStore:
-        """The store to run with. `scratch` is the JobRun's: the checkpoint folder is watched there."""
-        self._scratch = scratch
+    def around(self, store: ObjectStore) -> ArchivingStore:
+        """The store to run with."""
         return ArchivingStore(store, self._archive)
 
     def on_event(self, event: Event) -> None:
         """A listener of the run's Recorder: watches the checkpoint folder from before the script starts, until it
         ends."""
-        if event.kind is Kind.RESTORE_STARTED and event.attempt == 1 and self._scratch is not None:
+        if event.kind is Kind.RESTORE_STARTED and event.attempt == 1:
             began = time.monotonic() - event.at  # the run's clock, which is monotonic too
             folder = self._scratch / "attempt-1" / "checkpoints"
             self._watch = WritingWatch(folder, lambda: time.monotonic() - began)

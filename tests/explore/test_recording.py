@@ -78,12 +78,12 @@ def run(script: Script, scratch: Path, store: MemoryStore, recording: RunRecordi
     clock = SystemClock()
     recorder = Recorder(clock, [recording.on_event] if recording else [])
     job = TrainingJob("a-job", CheckpointConfig("s3://bucket/prefix"), MetricDefinitions=DEFAULT_METRICS)
-    plan, used = Plan([], PROFILES["sudden"]), recording.around(store, scratch) if recording else store
+    plan, used = Plan([], PROFILES["sudden"]), recording.around(store) if recording else store
     return JobRun(job, plan, FakeRuntime(script), used, recorder, clock, scratch, "run", EngineOptions()).run()
 
 
 def record(script: Script, folder: Path) -> Recording:
-    recording = RunRecording(folder / "recording")
+    recording = RunRecording(folder / "recording", folder / "scratch")
     recording.finish(run(script, folder / "scratch", MemoryStore(), recording))
     return Recording.read(folder / "recording")
 
@@ -183,8 +183,8 @@ def test_a_file_changed_while_it_goes_up_is_kept_as_it_was_stored(tmp_path: Path
             return super().put(source, path, is_abandoned)
 
     store = Slow()
-    recording = RunRecording(tmp_path)
-    version = recording.around(store, tmp_path).put(file, "file", lambda: False)
+    recording = RunRecording(tmp_path, tmp_path)
+    version = recording.around(store).put(file, "file", lambda: False)
 
     assert store.objects["file"] == archive.at(version.digest).read_bytes() == b"before"
     assert os.listdir(archive.folder) == [version.digest]  # noqa: PTH208 - names are what is asked
