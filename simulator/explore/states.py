@@ -228,7 +228,11 @@ def _of_save(
     missing = [operations[i] for i in save if i not in done]
     if not there or not missing:
         return None
-    mixed = any(state.objects.get(operation.path, operation.digest) != operation.digest for operation in missing)
+    mixed = any(  # an index that is older has a kind of its own
+        state.objects.get(operation.path, operation.digest) != operation.digest
+        for operation in missing
+        if not operation.names
+    )
     return StateKind.MIXED if mixed else StateKind.INCOMPLETE
 
 
