@@ -8,21 +8,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from simulator.core.errors import UsageError
 from simulator.engine.interrupts import UserInterrupt
+from simulator.explore.coverage import Stop
 from simulator.explore.pool import Run
 from simulator.explore.trial import Outcome, Schedule, Trial, TrialResult
-
-
-class Stopped(StrEnum):
-    """Why a search tried no more."""
-
-    EXHAUSTED = "exhausted"  # there was nothing else to try
-    BUDGET = "budget"
-    FIRST_FAILURE = "first failure"  # --until-failure
-    USER = "interrupted by the user"
 
 
 @dataclass(frozen=True)
@@ -60,7 +51,7 @@ class Searched:
     """What a search came to: its results in the trials' order, and why it ended."""
 
     results: Sequence[TrialResult]
-    stopped: Stopped
+    stopped: Stop
     seconds: float = 0.0
 
     @property
@@ -92,9 +83,9 @@ class Searcher:
                 self.on_result(result)
                 gate.take(result)
         except UserInterrupt:
-            gate.close(Stopped.USER)
+            gate.close(Stop.INTERRUPTED)
         ordered = [results[number] for number in sorted(results)]
-        return Searched(ordered, gate.stopped or Stopped.EXHAUSTED, self.now() - began)
+        return Searched(ordered, gate.stopped or Stop.EXHAUSTED, self.now() - began)
 
     def _unknown(self, trials: Iterable[Trial], results: dict[int, TrialResult]) -> Iterator[Trial]:
         for trial in trials:
@@ -112,14 +103,14 @@ class _Gate:
         self._searcher, self._began = searcher, began
         self._lock = threading.Lock()
         self._passed = 0
-        self.stopped: Stopped | None = None
+        self.stopped: Stop | None = None
 
     def pass_on(self, trials: Iterator[Trial]) -> Iterator[Trial]:
         """The trials that there is budget for."""
         for trial in trials:
             with self._lock:
                 if self.stopped is None and self._is_spent():
-                    self.stopped = Stopped.BUDGET
+                    self.stopped = Stop.BUDGET
                 if self.stopped is not None:
                     return
                 self._passed += 1
@@ -128,9 +119,9 @@ class _Gate:
     def take(self, result: TrialResult) -> None:
         """Hear of a result: the first failure may be all that was wanted."""
         if self._searcher.until_failure and result.outcome is Outcome.FAILED:
-            self.close(Stopped.FIRST_FAILURE)
+            self.close(Stop.UNTIL_FAILURE)
 
-    def close(self, why: Stopped) -> None:
+    def close(self, why: Stop) -> None:
         """Let no more through."""
         with self._lock:
             self.stopped = self.stopped or why
