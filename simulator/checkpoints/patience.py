@@ -1,4 +1,4 @@
-"""How long an S3 that refuses for now is asked again, and how often: for requests that may be made any number of times."""
+"""How often, and how long, an S3 that refuses for now is asked again: requests that may be made any number of times."""
 
 from __future__ import annotations
 

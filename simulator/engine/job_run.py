@@ -15,6 +15,7 @@ from simulator.core.lifecycle import MESSAGES, SecondaryStatus, may_follow
 from simulator.core.plan import Plan
 from simulator.core.timeline import Kind, Timeline
 from simulator.engine.clock import SystemClock
+from simulator.engine.disk_errors import disk_errors
 from simulator.engine.instance import Ended, Instance
 from simulator.engine.recorder import Recorder
 from simulator.runtimes.port import Runtime
@@ -74,10 +75,11 @@ class JobRun:
         asked = asked_for(self._job, self._plan, self._runtime.name.value, self._runtime.fidelity_lost)
         self._recorder.record(Kind.RUN_STARTED, data=asked)
         attempt = 1
-        while (ended := self._attempt(attempt, started_at)).outcome is Outcome.RECLAIMED:
-            if not self._wait_for_an_instance(started_at):
-                break
-            attempt += 1
+        with disk_errors():
+            while (ended := self._attempt(attempt, started_at)).outcome is Outcome.RECLAIMED:
+                if not self._wait_for_an_instance(started_at):
+                    break
+                attempt += 1
         self._finish(ended)
         return self._recorder.timeline
 
