@@ -1,4 +1,4 @@
-"""How often, and how long, an S3 that refuses for now is asked again: requests that may be made any number of times."""
+"""How long an S3 that refuses for now is asked again, and how often: of requests that may be repeated at will."""
 
 from __future__ import annotations
 

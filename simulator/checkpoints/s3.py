@@ -6,7 +6,6 @@ import errno
 import hashlib
 import io
 import os
-import stat
 import tempfile
 import threading
 from collections import deque
@@ -22,6 +21,7 @@ from simulator.checkpoints.folder import is_safe
 from simulator.checkpoints.manifest import CHUNK_BYTES
 from simulator.checkpoints.patience import PATIENCE_SECONDS, patiently
 from simulator.checkpoints.s3_client import s3_errors
+from simulator.checkpoints.source import check_key, opened
 from simulator.checkpoints.store import FileVersion, Manifest, ObjectInfo, StoreUnavailable, TransferAbandoned
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ PART_BYTES = 16 << 20  # larger files go by multipart; of 8, 16, 32 and 64 MiB m
 PARTS_IN_FLIGHT = 2  # of one file; more made moto slower and cost PART_BYTES of memory each
 PART_THREADS = 4
 MAX_PARTS = 10_000  # S3's limit
-MAX_KEY_BYTES = 1024  # S3's limit
 SEND_BYTES = 256 << 10  # how much goes out between two questions whether the transfer was abandoned
 HASHING_THREADS = 4
 
@@ -95,9 +94,8 @@ class S3Store:
         take, TransferAbandoned, and EnvironmentFailure; StoreUnavailable where it may be tried again.
         """
         key = self._own + path
-        if len(key.encode()) > MAX_KEY_BYTES:
-            raise OSError(errno.ENAMETOOLONG, f"S3 keys have at most {MAX_KEY_BYTES} bytes", path)
-        with _opened(source) as (file, size), self._errors(f"{path} cannot be uploaded"):
+        check_key(key, path)
+        with opened(source) as (file, size), self._errors(f"{path} cannot be uploaded"):
             if is_abandoned():
                 raise TransferAbandoned(path)
             try:
@@ -314,17 +312,6 @@ class S3Store:
         with self._lock:
             self._known[key, etag, version.bytes] = version.digest
         return version
-
-
-@contextmanager
-def _opened(source: Path) -> Iterator[tuple[BinaryIO, int]]:
-    """A regular file and its size at this moment. A link or a FIFO put in its place meanwhile is not followed."""
-    handle = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(handle, "rb", buffering=0) as file:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file", str(source))
-        yield file, status.st_size
 
 
 def _read(file: BinaryIO, size: int) -> bytes:

@@ -22,6 +22,7 @@ def judge_fault(
     evidence: Evidence,
     seconds: float,
     control: Callable[[], TrialResult],
+    last: float | None = None,
 ) -> TrialResult:
     """What came of a trial under faults. `control` runs the same schedule without them; it is asked only where the
     run was not sound, and its answer decides whose doing that is:
@@ -32,7 +33,10 @@ def judge_fault(
     - the fault does not pass, and the run ended as the environment's failure: UNDECIDED, as it must;
     - not sound without the fault either: FAILED, with the rules that fire there;
     - sound without it, the job completed, and only rules of lateness fire: SURVIVED, and the sentence says why;
-    - sound without it, and something else fires: UNPROVED: the fault's doing, no word on the script.
+    - sound without it, and something else fires or the job ended: UNDECIDED, the fault's doing;
+    - without it nothing is shown either: what the control came to.
+
+    `last`: see `result_of`.
     """
     faults = Faults.from_dict(trial.faults)
     failure = ended if isinstance(ended, EnvironmentFailure) else None
@@ -52,7 +56,7 @@ def judge_fault(
     if failure is not None:
         return told(Outcome.UNDECIDED, f"no run can go on, and this one said so: {failure.what}: {failure.why}")
     assert isinstance(ended, Verdict)
-    result = result_of(trial, ended, seconds)
+    result = result_of(trial, ended, seconds, last)
     if result.outcome in SOUND:
         return result
     return _whose_doing(result, ended, control())
@@ -72,9 +76,9 @@ def _whose_doing(result: TrialResult, verdict: Verdict, control: TrialResult) ->
     if control.outcome not in SOUND:
         return replace(
             result,
-            outcome=Outcome.UNPROVED,
+            outcome=control.outcome,
             rules=(),
-            evidence=f"{result.evidence}; nor is anything shown without the fault: {control.evidence}",
+            evidence=f"{result.evidence}; without the fault: {control.evidence}",
         )
     said = f"{rules + ': ' if rules else ''}{result.evidence}"
     if verdict.completed and result.rules and set(result.rules) <= LATE:
@@ -86,7 +90,7 @@ def _whose_doing(result: TrialResult, verdict: Verdict, control: TrialResult) ->
         )
     return replace(
         result,
-        outcome=Outcome.UNPROVED,
+        outcome=Outcome.UNDECIDED,
         rules=(),
         evidence=f"the fault's doing, as without it the script survives ({said})",
     )

@@ -73,13 +73,14 @@ def test_a_checkpoint_that_came_late_for_the_fault_is_not_the_scripts() -> None:
 )
 def test_anything_else_that_only_the_fault_brings_is_no_word_on_the_script(ended: Verdict) -> None:
     result = judged(ended, without=control(Outcome.SURVIVED))
-    assert (result.outcome, result.rules) == (Outcome.UNPROVED, ())
+    assert (result.outcome, result.rules) == (Outcome.UNDECIDED, ())
     assert "the fault's doing" in result.evidence
 
 
 def test_where_nothing_is_shown_without_the_fault_nothing_is_said() -> None:
-    result = judged(verdict(Answer.FAILED, "SPOT007"), without=control(Outcome.MISSED))
-    assert (result.outcome, result.rules) == (Outcome.UNPROVED, ())
+    for outcome in (Outcome.MISSED, Outcome.UNPROVED, Outcome.BROKEN):
+        result = judged(verdict(Answer.FAILED, "SPOT007"), without=control(outcome))
+        assert (result.outcome, result.rules) == (outcome, ())
 
 
 def test_a_fault_that_did_not_come_proves_nothing() -> None:
