@@ -275,11 +275,14 @@ class S3Store:
                 if item["Key"] != self._prefix and not item["Key"].endswith("/")
             ]
 
-    def delete(self, path: str) -> None:
-        """Delete an own object; deleting what is not there is no error. Raises EnvironmentFailure; StoreUnavailable
-        where it may be tried again."""
-        with self._errors(f"{path} cannot be deleted"):
-            self._client.delete_object(Bucket=self._bucket, Key=self._own + path)
+    def delete(self, path: str, is_abandoned: IsAbandoned = lambda: False) -> None:
+        """Delete an own object; deleting what is not there is no error. Raises TransferAbandoned, and
+        EnvironmentFailure: StoreUnavailable where it may be tried again."""
+        with self._errors(f"{path} cannot be deleted"), self._until(is_abandoned):
+            try:
+                self._client.delete_object(Bucket=self._bucket, Key=self._own + path)
+            except _Cut:
+                raise TransferAbandoned(path) from None
 
     def digests(self) -> Manifest:
         """The manifest of what is durable now. Costs one listing; only content that this store has neither sent nor

@@ -236,9 +236,9 @@ class SlowDiskStore:
         """As the port has it."""
         return self._store.list()
 
-    def delete(self, path: str) -> None:
+    def delete(self, path: str, is_abandoned: Callable[[], bool] = lambda: False) -> None:
         """As the port has it."""
-        self._store.delete(path)
+        self._store.delete(path, is_abandoned)
 
     def digests(self) -> Manifest:
         """As the port has it: nothing of that is on this disk."""
