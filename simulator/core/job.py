@@ -72,6 +72,7 @@ class TrainingJob:
     MetricDefinitions: Sequence[MetricDefinition] = ()
     hosts: Sequence[str] = ("algo-1",)
     command: Sequence[str] = ()  # ContainerEntrypoint and ContainerArguments, where they replace the image's own
+    arguments: Sequence[str] = ()  # of the entry script
     channel_configs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # of inputdataconfig.json
     region: str = REGION
     has_checkpoints: bool = True  # False: the request had no CheckpointConfig, and nothing is synced

@@ -128,7 +128,8 @@ class ProcessRuntime:
             program, *arguments = job.command
             return [self._python if program in ("python", "python3") else program, *arguments]
         script = job.entry_script or ""
-        return [*(["/bin/bash"] if script.endswith(".sh") else [self._python]), f"{code}/{script}"]
+        interpreter = ["/bin/bash"] if script.endswith(".sh") else [self._python]
+        return [*interpreter, f"{code}/{script}", *job.arguments]
 
     def sweep(self) -> list[str]:
         """Nothing: the kernel kills an instance with its harness, and folders are swept with the scratch."""
