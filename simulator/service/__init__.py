@@ -1,0 +1,1 @@
+"""The SageMaker API on this machine, and the ways in to it."""
