@@ -26,6 +26,7 @@ from simulator.service.hosts import AnsweredBy, HostLedger, is_aws, is_loopback
 
 LOOPBACK = "127.0.0.1"
 IDLE_SECONDS = 60.0
+POLL_SECONDS = 0.05  # how long a close may take
 FORWARD_SECONDS = 300.0
 _NOT_FORWARDED = frozenset(
     "connection keep-alive proxy-connection proxy-authorization te trailer transfer-encoding upgrade".split()  # noqa: SIM905
@@ -64,7 +65,7 @@ class Proxy:
                 "choose another port with --proxy-port, or leave the option out to take a free one",
             ) from error
         self.url = f"http://{LOOPBACK}:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, name="proxy", daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(POLL_SECONDS,), name="proxy", daemon=True).start()
         return self
 
     def close(self) -> None:

@@ -57,7 +57,7 @@ class Served:
 def served(answer: Answerer = lambda request: None, allowed: tuple[str, ...] = ()) -> Iterator[Served]:
     application = in_front_of(DomainDispatcherApplication(create_backend_app), answer)
     server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=Quiet)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     with tempfile.TemporaryDirectory() as folder:
         authority, ledger = Authority(Path(folder)), HostLedger()
         try:
