@@ -32,7 +32,9 @@ class Outcome(StrEnum):
 
 
 class Stop(StrEnum):
-    """Why the service itself stops a job."""
+    """Why the service itself stops a job; the value is the SecondaryStatus in which it ends."""
+
+    REQUESTED = "Stopped"  # StopTrainingJob
 
     MAX_RUNTIME = "MaxRuntimeExceeded"
     MAX_WAIT = "MaxWaitTimeExceeded"
@@ -118,6 +120,22 @@ class AttemptMachine:
             self._begin_reclaim(at)
             return True
         return False
+
+    def interrupt(self, at: float) -> bool:
+        """Begin the reclaim now, as someone asked for it from outside; False where the end is on its way already."""
+        if not self._waiting:
+            return False
+        self._begin_reclaim(at)
+        return True
+
+    def stop(self, at: float, reason: Stop = Stop.REQUESTED) -> bool:
+        """Begin to stop the job now (StopTrainingJob). False where a stop is under way, or where the reclaim has sent
+        its signal: that instance goes as it would have, and no other follows it."""
+        if self._ending:
+            return False
+        self._stop_reason = reason
+        self._begin_stop(at)
+        return True
 
     def due(self, now: float) -> list[Command]:
         """The commands whose time has come, in order; each is given once."""

@@ -57,7 +57,8 @@ class StoppingCondition:
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """One training job. Either `image` runs with its own entrypoint, or `source_dir` + `entry_script` in it."""
+    """One training job. `image` runs with its own entrypoint or with `command`, or `source_dir` + `entry_script`
+    in it."""
 
     TrainingJobName: str
     CheckpointConfig: CheckpointConfig
@@ -70,6 +71,11 @@ class TrainingJob:
     StoppingCondition: StoppingCondition = field(default_factory=StoppingCondition)
     MetricDefinitions: Sequence[MetricDefinition] = ()
     hosts: Sequence[str] = ("algo-1",)
+    command: Sequence[str] = ()  # ContainerEntrypoint and ContainerArguments, where they replace the image's own
+    arguments: Sequence[str] = ()  # of the entry script
+    channel_configs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # of inputdataconfig.json
+    region: str = REGION
+    has_checkpoints: bool = True  # False: the request had no CheckpointConfig, and nothing is synced
 
     def __post_init__(self) -> None:
         if not _JOB_NAME.fullmatch(self.TrainingJobName):
@@ -82,7 +88,7 @@ class TrainingJob:
     @property
     def arn(self) -> str:
         """The ARN that TRAINING_JOB_ARN holds in the container."""
-        return f"arn:aws:sagemaker:{REGION}:{ACCOUNT_ID}:training-job/{self.TrainingJobName}"
+        return f"arn:aws:sagemaker:{self.region}:{ACCOUNT_ID}:training-job/{self.TrainingJobName}"
 
 
 def split_s3_uri(uri: str) -> tuple[str, str]:
@@ -111,6 +117,7 @@ def config_files(job: TrainingJob, host: str) -> dict[str, object]:
                 "TrainingInputMode": "File",
                 "S3DistributionType": "FullyReplicated",
                 "RecordWrapperType": "None",
+                **job.channel_configs.get(channel, {}),
             }
             for channel in job.channels
         },
@@ -129,8 +136,8 @@ def container_environment(job: TrainingJob, host: str) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_SESSION_TOKEN": "testing",
-        "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": job.region,
+        "AWS_DEFAULT_REGION": job.region,
         "AWS_EC2_METADATA_DISABLED": "true",
         "PYTHONUNBUFFERED": "1",
         "SM_MODEL_DIR": f"{ML_ROOT}/model",

@@ -76,6 +76,7 @@ class Plan:
     interruptions: Sequence[Trigger]
     profile: Profile
     restart_delay_seconds: float = 0.0
+    capacity_gaps_seconds: Sequence[float] = ()
     exit_after_sigterm: ExitAfterSigterm = ExitAfterSigterm.INTERRUPTION
     seed: int = 0
 
@@ -83,9 +84,16 @@ class Plan:
         """The trigger of an attempt (from 1), or None when it is left alone."""
         return self.interruptions[attempt - 1] if attempt <= len(self.interruptions) else None
 
+    def wait_before(self, attempt: int) -> float:
+        """Seconds without spot capacity before an attempt (from 1): the plan's gaps in order, then the restart delay;
+        the first attempt waits only where a gap says so."""
+        if attempt <= len(self.capacity_gaps_seconds):
+            return self.capacity_gaps_seconds[attempt - 1]
+        return self.restart_delay_seconds if attempt > 1 else 0.0
+
     def without_interruptions(self) -> Plan:
         """The same plan for the uninterrupted run."""
-        return replace(self, interruptions=())
+        return replace(self, interruptions=(), capacity_gaps_seconds=())
 
 
 def profile_named(name: str, warning_seconds: float | None, grace_seconds: float | None) -> Profile:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.checkpoints.folder import Found, look
+from simulator.checkpoints.none import NoSync
 from simulator.checkpoints.restore import restore
 from simulator.checkpoints.store import Manifest, ObjectStore, TransferAbandoned
 from simulator.checkpoints.sync import CheckpointSync, SyncOptions
@@ -32,6 +33,7 @@ from simulator.engine.looks import Looks, take_look
 from simulator.engine.recorder import Recorder
 from simulator.engine.samples import SampleRecorder
 from simulator.engine.state_watch import StateWatch
+from simulator.engine.surroundings import InputsFailed, Surroundings
 from simulator.notices.file import give_notice
 from simulator.runtimes.port import AttemptSpec, RunningAttempt, Runtime
 
@@ -84,12 +86,16 @@ class Instance:
         set_status: Callable[[SecondaryStatus], None],
         tick: Callable[[float], None],
         read_states: bool = False,
+        surroundings: Surroundings | None = None,
     ) -> None:
         self._number, self._job, self._machine = number, job, machine
         self._runtime, self._store, self._recorder, self._clock = runtime, store, recorder, clock
         self._directory, self._run_id = scratch / f"attempt-{number}", run_id
         self._sync_options, self._flush_after_exit = sync_options, flush_after_exit
         self._set_status, self._tick = set_status, tick
+        self._surroundings = surroundings or Surroundings()
+        self._aborted: BaseException | None = None
+        self._has_exited = False
         self._lock = threading.RLock()  # the machine's: events reach it from several threads
         self._kept: LinesToKeep | None = None  # which lines go on the timeline, once the script was told
         self._looks: Looks | None = None
@@ -101,6 +107,24 @@ class Instance:
         self._read_states = read_states
         self._states: StateWatch | None = None
 
+    def interrupt(self) -> bool:
+        """Take the instance away from outside; thread-safe. False where its end is on its way already."""
+        with self._lock:
+            begun = not self._has_exited and self._machine.interrupt(self._clock.now())
+        self._inbox.put(None)
+        return begun
+
+    def stop(self) -> None:
+        """StopTrainingJob; thread-safe, and of no effect where the instance's end is on its way already."""
+        with self._lock:
+            self._machine.stop(self._clock.now())
+        self._inbox.put(None)
+
+    def abort(self, error: BaseException) -> None:
+        """End the attempt at once with an error, as the harness itself ends; thread-safe."""
+        self._aborted = error
+        self._inbox.put(Broken(error))
+
     def live(self) -> Ended:
         """Run the attempt to its end. Raises EnvironmentFailure; whatever happens, the instance is wiped."""
         self._emit(Kind.ATTEMPT_STARTED, {"host": self._job.hosts[0]})
@@ -110,8 +134,14 @@ class Instance:
         running: RunningAttempt | None = None
         try:
             self._set_status(SecondaryStatus.DOWNLOADING)
+            try:
+                self._job = self._surroundings.inputs(self._job, self._directory / "inputs", self._is_ending)
+            except InputsFailed as error:
+                return self._ended(Ended(Outcome.FAILED, None, str(error)))
+            except TransferAbandoned:
+                return self._gone_while_downloading()
             if not self._restore(checkpoints):
-                return self._lost_while_downloading()
+                return self._gone_while_downloading()
             spec = AttemptSpec(
                 job=self._job,
                 run_id=self._run_id,
@@ -134,17 +164,23 @@ class Instance:
         """Fill the folder from S3 and only from there; False when the instance went meanwhile."""
         self._record_manifest("before-restore", self._store.digests())
         try:
-            restored = restore(self._store, checkpoints, self._emit, self._reclaim_has_begun)
+            restored = restore(self._store, checkpoints, self._emit, self._is_ending)
         except TransferAbandoned:
             return False
         self._record_manifest("restored", restored)
         return True
 
-    def _reclaim_has_begun(self) -> bool:
-        return self._machine.reclaim is not None
+    def _is_ending(self) -> bool:
+        return self._machine.reclaim is not None or self._machine.stopping is not None or self._aborted is not None
 
-    def _lost_while_downloading(self) -> Ended:
-        """Only the `download` trigger comes here: no process is there to be warned, so the instance goes at once."""
+    def _gone_while_downloading(self) -> Ended:
+        """A reclaim or a stop while data comes: no process is there to be warned, so the instance goes at once."""
+        if self._aborted is not None:
+            raise self._aborted
+        if self._machine.stopping is not None:
+            self._set_status(SecondaryStatus.STOPPING)
+            self._record_manifest("end", self._store.digests())
+            return self._ended(Ended(Outcome.STOPPED, None))
         for command in self._machine.due(self._clock.now()):
             if command.act is Act.TRIGGERED:
                 self._do_triggered(command)
@@ -161,7 +197,8 @@ class Instance:
             if kind is Kind.FILE_CHANGED:
                 writers.also_below(data["path"])
 
-        sync = CheckpointSync(
+        syncs = CheckpointSync if self._job.has_checkpoints else NoSync
+        sync = syncs(
             running.paths.checkpoints,
             self._store,
             self._clock,
@@ -181,7 +218,9 @@ class Instance:
             finally:
                 if self._looks is not None:
                     self._looks.stop()
-            outcome = self._machine.outcome(exit_code)
+            with self._lock:
+                self._has_exited = True
+                outcome = self._machine.outcome(exit_code)
             self._emit(
                 Kind.PROCESS_EXITED,
                 {
@@ -201,6 +240,9 @@ class Instance:
         if sync.failure is not None:
             raise sync.failure
         self._record_manifest("kill" if outcome is Outcome.RECLAIMED else "end", self._store.digests())
+        if outcome is not Outcome.RECLAIMED:
+            running.grant_access()
+            self._surroundings.outputs(outcome, running.paths)
         self._emit(Kind.MODEL_FILES, {"files": folder_contents(running.paths.model)})
         self._samples.take_sidecar(running.paths.output)
         if self._states is not None and outcome is Outcome.COMPLETED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from simulator.checkpoints.store import ObjectStore
 from simulator.checkpoints.sync import SyncOptions
 from simulator.core.attempt import AttemptMachine, Outcome, Stop
+from simulator.core.errors import EnvironmentFailure
 from simulator.core.job import TrainingJob
 from simulator.core.lifecycle import MESSAGES, SecondaryStatus, may_follow
 from simulator.core.plan import Plan
@@ -17,6 +19,7 @@ from simulator.core.timeline import Kind, Timeline
 from simulator.engine.clock import SystemClock
 from simulator.engine.instance import Ended, Instance
 from simulator.engine.recorder import Recorder
+from simulator.engine.surroundings import Surroundings
 from simulator.runtimes.port import Runtime
 
 
@@ -34,7 +37,7 @@ def asked_for(job: TrainingJob, plan: Plan, runtime: str, fidelity_lost: Sequenc
     """What RUN_STARTED tells: the job, the plan and where it runs."""
     return {
         "job": job.TrainingJobName,
-        "CheckpointConfig": asdict(job.CheckpointConfig),
+        "CheckpointConfig": asdict(job.CheckpointConfig) if job.has_checkpoints else None,
         "StoppingCondition": asdict(job.StoppingCondition),
         "interruptions": [trigger.text for trigger in plan.interruptions],
         "profile": asdict(plan.profile),
@@ -60,10 +63,17 @@ class JobRun:
         run_id: str,
         options: EngineOptions,
         tick: Callable[[float], None] = lambda now: None,
+        surroundings: Surroundings | None = None,
+        retries: int = 0,
     ) -> None:
         self._job, self._plan, self._runtime, self._store = job, plan, runtime, store
         self._recorder, self._clock, self._scratch, self._run_id = recorder, clock, scratch, run_id
         self._options, self._tick = options, tick
+        self._surroundings, self._retries = surroundings, retries
+        self._control = threading.Lock()
+        self._instance: Instance | None = None
+        self._stop_asked = False
+        self._aborted: BaseException | None = None
         self._status: SecondaryStatus | None = None
         self._ran_seconds = 0.0
 
@@ -73,13 +83,48 @@ class JobRun:
         started_at = self._clock.now()
         asked = asked_for(self._job, self._plan, self._runtime.name.value, self._runtime.fidelity_lost)
         self._recorder.record(Kind.RUN_STARTED, data=asked)
-        attempt = 1
-        while (ended := self._attempt(attempt, started_at)).outcome is Outcome.RECLAIMED:
-            if not self._wait_for_an_instance(started_at):
-                break
+        attempt, ended = 1, Ended(Outcome.STOPPED, None)
+        while self._wait_for_an_instance(attempt, started_at):
+            try:
+                ended = self._attempt(attempt, started_at)
+            except EnvironmentFailure as error:
+                if not self._may_retry(attempt, error):
+                    raise
+            else:
+                if ended.outcome is not Outcome.RECLAIMED:
+                    break
             attempt += 1
         self._finish(ended)
         return self._recorder.timeline
+
+    def interrupt(self) -> bool:
+        """Take the running instance away now, by the plan's profile; thread-safe. False where there is none, or its end
+        is on its way."""
+        with self._control:
+            return self._instance is not None and self._instance.interrupt()
+
+    def stop(self) -> None:
+        """StopTrainingJob: SIGTERM, SIGKILL 120 s later, and no further attempt; thread-safe."""
+        with self._control:
+            self._stop_asked = True
+            if self._instance is not None:
+                self._instance.stop()
+
+    def abort(self, error: BaseException) -> None:
+        """End the run at once: `run` raises the error when the instance is gone; thread-safe."""
+        with self._control:
+            self._aborted = error
+            if self._instance is not None:
+                self._instance.abort(error)
+
+    def _may_retry(self, attempt: int, error: EnvironmentFailure) -> bool:
+        """RetryStrategy: an InternalServerError, which is what a failing machine is, begins another attempt."""
+        if self._retries <= 0 or self._aborted is not None or self._stop_asked:
+            return False
+        self._retries -= 1
+        self._recorder.record(Kind.WARNING, attempt, {"message": f"InternalServerError: {error.what}: {error.why}"})
+        self._set_status(SecondaryStatus.RESTARTING, attempt)
+        return True
 
     def _attempt(self, number: int, started_at: float) -> Ended:
         began_at = self._clock.now()
@@ -102,12 +147,27 @@ class JobRun:
             set_status=lambda status: self._set_status(status, number),
             tick=self._tick,
             read_states=self._options.read_states,
+            surroundings=self._surroundings,
         )
-        ended = instance.live()
-        self._ran_seconds += self._clock.now() - began_at
+        self._enter(instance)
+        try:
+            ended = instance.live()
+        finally:
+            with self._control:
+                self._instance = None
+            self._ran_seconds += self._clock.now() - began_at
         if ended.outcome is Outcome.STOPPED and machine.stopping is not None:
             self._set_status(SecondaryStatus(machine.stopping.value), number)
         return ended
+
+    def _enter(self, instance: Instance) -> None:
+        """From now on calls from outside reach this instance; those that came before it are handed on."""
+        with self._control:
+            self._instance = instance
+            if self._stop_asked:
+                instance.stop()
+            if self._aborted is not None:
+                raise self._aborted
 
     def _stop_instant(self, now: float, started_at: float) -> tuple[float, Stop]:
         """When StoppingCondition ends this attempt: the instances' own time counts for MaxRuntimeInSeconds, waiting
@@ -120,21 +180,32 @@ class JobRun:
                 return by_wait, Stop.MAX_WAIT
         return by_runtime, Stop.MAX_RUNTIME
 
-    def _wait_for_an_instance(self, started_at: float) -> bool:
-        """Let the restart delay pass; False when MaxWaitTimeInSeconds ends before a new instance comes."""
-        until = self._clock.now() + self._plan.restart_delay_seconds
+    def _wait_for_an_instance(self, attempt: int, started_at: float) -> bool:
+        """Let the time without capacity pass; False when MaxWaitTimeInSeconds ends or a stop comes before the instance.
+        A job whose first instance has to be waited for is Starting meanwhile."""
+        until = self._clock.now() + self._plan.wait_before(attempt)
+        if attempt == 1 and until > self._clock.now():
+            self._set_status(SecondaryStatus.STARTING)
         wait = self._job.StoppingCondition.MaxWaitTimeInSeconds
         gives_up_at = None if wait is None else started_at + wait
         while (now := self._clock.now()) < until:
-            if gives_up_at is not None and now >= gives_up_at:
+            if self._aborted is not None:
+                raise self._aborted
+            if self._stop_asked or (gives_up_at is not None and now >= gives_up_at):
                 break
             self._tick(now)
             self._clock.sleep(min(0.25, until - now))
-        if gives_up_at is not None and self._clock.now() >= gives_up_at:
-            self._set_status(SecondaryStatus.STOPPING)
-            self._set_status(SecondaryStatus.MAX_WAIT_TIME_EXCEEDED)
-            return False
-        return True
+        if self._stop_asked:
+            ends_as = SecondaryStatus.STOPPED
+        elif gives_up_at is not None and self._clock.now() >= gives_up_at:
+            ends_as = SecondaryStatus.MAX_WAIT_TIME_EXCEEDED
+        else:
+            return True
+        if self._status is None:
+            self._set_status(SecondaryStatus.STARTING)
+        self._set_status(SecondaryStatus.STOPPING)
+        self._set_status(ends_as)
+        return False
 
     def _finish(self, ended: Ended) -> None:
         match ended.outcome:
@@ -152,6 +223,8 @@ class JobRun:
         )
 
     def _set_status(self, status: SecondaryStatus, attempt: int = 0) -> None:
+        if status is self._status is SecondaryStatus.STARTING:
+            return  # it has been Starting while its first instance was waited for
         if not may_follow(self._status, status):
             raise AssertionError(f"a training job does not go from {self._status} to {status}")
         self._status = status

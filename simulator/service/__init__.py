@@ -1,1 +1,1 @@
-"""The SageMaker API on this machine, and the ways in to it."""
+"""The SageMaker API of training jobs, with spot, on this machine; every other service is moto's, in one process."""

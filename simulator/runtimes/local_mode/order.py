@@ -38,7 +38,7 @@ class LaunchOrder:
         job["CheckpointConfig"] = CheckpointConfig(**job["CheckpointConfig"])
         job["StoppingCondition"] = StoppingCondition(**job["StoppingCondition"])
         job["MetricDefinitions"] = tuple(MetricDefinition(**metric) for metric in job["MetricDefinitions"])
-        job["hosts"] = tuple(job["hosts"])
+        job["hosts"], job["command"] = tuple(job["hosts"]), tuple(job["command"])
         job["source_dir"] = Path(job["source_dir"]) if job["source_dir"] else None
         job["channels"] = {name: Path(path) for name, path in job["channels"].items()}
         said["root"], said["checkpoints"] = Path(said["root"]), Path(said["checkpoints"])

@@ -61,15 +61,15 @@ class ProcessRuntime:
 
     def prepare(self, job: TrainingJob) -> None:
         """Raises UsageError where there is no script to run."""
-        if job.source_dir is None or job.entry_script is None:
+        if not job.command and (job.source_dir is None or job.entry_script is None):
             raise UsageError(
                 "the process runtime has no script to run",
                 "it cannot run an image, only a script of a folder",
                 "add --source-dir DIR --entry-script FILE, or start Docker and use --runtime local-mode",
             )
-        if not (job.source_dir / job.entry_script).is_file():
+        if job.source_dir is not None and not (job.source_dir / (job.entry_script or "")).exists():
             raise UsageError(
-                f"there is no {job.source_dir / job.entry_script}",
+                f"there is no {job.source_dir / (job.entry_script or '')}",
                 "--entry-script is looked for in --source-dir",
                 "name an existing script",
             )
@@ -90,12 +90,10 @@ class ProcessRuntime:
 
     def _spawn(self, spec: AttemptSpec) -> ProcessAttempt:
         instance, job = spec.instance_dir, spec.job
-        assert job.entry_script is not None
         laid_out = stamps_of({ML_ROOT: instance / "ml"})
         shut_in = self.mode is not Isolation.PLAIN
         code = CODE if shut_in else str(instance / "ml/input/data/code")
-        interpreter = ["/bin/bash"] if job.entry_script.endswith(".sh") else [self._python]
-        command = [*interpreter, f"{code}/{job.entry_script}"]
+        command = self._command(job, code)
         ready, ready_fd = os.pipe()
         try:
             if shut_in:
@@ -122,6 +120,16 @@ class ProcessRuntime:
                     "spot-simulator doctor, or --runtime local-mode",
                 )
         return ProcessAttempt(spec, process, self.mode, laid_out)
+
+    def _command(self, job: TrainingJob, code: str) -> list[str]:
+        """What becomes PID 1: the job's own command, with this machine's interpreter for a bare `python`, or the
+        script."""
+        if job.command:
+            program, *arguments = job.command
+            return [self._python if program in ("python", "python3") else program, *arguments]
+        script = job.entry_script or ""
+        interpreter = ["/bin/bash"] if script.endswith(".sh") else [self._python]
+        return [*interpreter, f"{code}/{script}", *job.arguments]
 
     def sweep(self) -> list[str]:
         """Nothing: the kernel kills an instance with its harness, and folders are swept with the scratch."""
@@ -235,8 +243,10 @@ def _lay_out(spec: AttemptSpec) -> None:
         (ml / name).mkdir(parents=True, exist_ok=True)
     for name, content in config_files(job, spec.host).items():
         (ml / "input/config" / name).write_text(json.dumps(content))
-    assert job.source_dir is not None
-    _copy(job.source_dir, ml / "input/data/code")
+    if job.source_dir is not None:
+        _copy(job.source_dir, ml / "input/data/code")
+    else:
+        (ml / "input/data/code").mkdir(exist_ok=True)
     for channel, path in job.channels.items():
         _copy(path, ml / "input/data" / channel)
 
