@@ -52,9 +52,10 @@ class RunFolder:
         self._told = False
 
     @classmethod
-    def create(cls, path: Path, warn: Warn = lambda message: None) -> RunFolder:
-        """Make the folder, or take an earlier run's over. Raises UsageError for a folder that is not a run's or that
-        a living run is writing, and EnvironmentFailure where the disk does not let us."""
+    def create(cls, path: Path, warn: Warn = lambda message: None, keep: frozenset[str] = frozenset()) -> RunFolder:
+        """Make the folder, or take an earlier run's over, of which the names in `keep` stay. Raises UsageError for a
+        folder that is not a run's or that a living run is writing, and EnvironmentFailure where the disk does not let
+        us."""
         try:
             path.mkdir(parents=True, exist_ok=True)
             names = {entry.name for entry in path.iterdir()}
@@ -62,7 +63,7 @@ class RunFolder:
                 raise _not_ours(path, sorted(names - OURS) or sorted(names))
             timeline = (path / TIMELINE).open("ab", buffering=0)
             _lock(timeline, path)
-            for name in names - {TIMELINE}:
+            for name in names - {TIMELINE} - keep:
                 _remove(path / name)
             timeline.truncate(0)
             (path / LOGS).mkdir()

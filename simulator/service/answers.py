@@ -1,37 +1,31 @@
-"""What stands in front of moto: answers to some requests, by the same code whichever way they came in.
-
-An `Answerer` looks at a request and answers it, or returns None: then the next one does, and moto last.
-"""
+"""A WSGI application asked without a socket between: how the proxy has the server's own answers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import WSGIEnvironment
 
-BODY_BYTES = 1 << 20  # of what is looked at here: SageMaker's and IAM's requests are small, S3's go by unread
+
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+"""WSGI, as loosely as moto has it."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request to an AWS service. `host` is the name that the client wanted; `path` has the query, too; header
-    names are in lower case."""
+    """One request to an AWS service. `host` is the name that the client wanted, `path` has the query as well, and
+    header names are in lower case."""
 
     method: str
     host: str
     path: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
-
-    @property
-    def target(self) -> str:
-        """X-Amz-Target: SageMaker.CreateTrainingJob; empty where the protocol has none."""
-        return self.headers.get("x-amz-target", "")
 
 
 @dataclass(frozen=True)
@@ -43,20 +37,11 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Answerer = Callable[[Request], Answer | None]
+Ask = Callable[[Request], Answer]
 
 
-def first_of(answerers: Sequence[Answerer]) -> Answerer:
-    """The first that answers."""
-
-    def answer(request: Request) -> Answer | None:
-        return next((found for ask in answerers if (found := ask(request)) is not None), None)
-
-    return answer
-
-
-def ask_application(application: WSGIApplication) -> Answerer:
-    """An answerer that is a WSGI application, called without a socket between."""
+def ask_application(application: Application) -> Ask:
+    """The application as a function."""
 
     def answer(request: Request) -> Answer:
         said: list[tuple[str, list[tuple[str, str]]]] = []
@@ -76,41 +61,6 @@ def ask_application(application: WSGIApplication) -> Answerer:
         return Answer(int(status.split()[0]), b"".join(body), {name.lower(): value for name, value in headers})
 
     return answer
-
-
-def in_front_of(application: WSGIApplication, answer: Answerer) -> WSGIApplication:
-    """A WSGI application that asks `answer` first; large bodies and S3's go on unread."""
-
-    def answered(environ: WSGIEnvironment, start_response: StartResponse) -> object:
-        request = _request(environ)
-        found = answer(request) if request is not None else None
-        if found is None:
-            return application(environ, start_response)
-        headers = {**found.headers, "content-length": str(len(found.body))}
-        start_response(f"{found.status} {'OK' if found.status < 400 else 'Error'}", list(headers.items()))
-        return [found.body]
-
-    return answered  # type: ignore[return-value]  # what moto's application returns is not typed
-
-
-def _request(environ: WSGIEnvironment) -> Request | None:
-    """The request, where it is one that may be answered here; its body can be read again afterwards."""
-    try:
-        length = int(environ.get("CONTENT_LENGTH") or 0)
-    except ValueError:
-        return None
-    if environ.get("REQUEST_METHOD") != "POST" or length > BODY_BYTES:
-        return None
-    body = environ["wsgi.input"].read(length) if length else b""
-    environ["wsgi.input"] = BytesIO(body)
-    headers = {
-        name.removeprefix("HTTP_").replace("_", "-").lower(): str(value)
-        for name, value in environ.items()
-        if name.startswith("HTTP_")
-    }
-    query = f"?{environ['QUERY_STRING']}" if environ.get("QUERY_STRING") else ""
-    headers["content-type"] = environ.get("CONTENT_TYPE", "")
-    return Request("POST", environ.get("HTTP_HOST", ""), environ.get("PATH_INFO", "/") + query, headers, body)
 
 
 def _environ(request: Request) -> WSGIEnvironment:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 _AWS = re.compile(r"(^|\.)(amazonaws\.com(\.cn)?|api\.aws|on\.aws|aws\.amazon\.com)$")
+_IAM = re.compile(r"^iam(-fips)?(\.[a-z0-9-]+)?\.(amazonaws\.com(\.cn)?|api\.aws)$")
 _SAGEMAKER = re.compile(r"^api(-fips)?\.sagemaker\.[a-z0-9-]+\.(amazonaws\.com(\.cn)?|api\.aws)$")
 
 
@@ -29,6 +30,11 @@ def is_aws(host: str) -> bool:
 def is_sagemaker_api(host: str) -> bool:
     """Whether a host name is a region's endpoint of the SageMaker API."""
     return _SAGEMAKER.match(_plain(host)) is not None
+
+
+def is_iam(host: str) -> bool:
+    """Whether a host name is an endpoint of IAM."""
+    return _IAM.match(_plain(host)) is not None
 
 
 def is_loopback(host: str) -> bool:

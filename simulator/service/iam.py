@@ -16,7 +16,9 @@ from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
 from simulator.core.job import ACCOUNT_ID
-from simulator.service.answers import Answer, Request
+from simulator.service.api import Answer
+from simulator.service.application import Environ, Interceptor, take_body
+from simulator.service.hosts import is_iam
 
 _NAMESPACE = "https://iam.amazonaws.com/doc/2010-05-08/"
 _DESCRIPTION = "made by spot-simulator, as a client named it"
@@ -73,26 +75,29 @@ def _create_where_missing(name: str, path: str) -> bool:
     return True
 
 
-def answer_iam(roles: ExecutionRoles) -> Callable[[Request], Answer | None]:
+def answer_iam(roles: ExecutionRoles) -> Interceptor:
     """Answers SimulatePrincipalPolicy; makes the role that GetRole asks for, which moto then answers."""
 
-    def answer(request: Request) -> Answer | None:
-        if b"Action=" not in request.body or not _is_iam(request):
+    def answer(environ: Environ) -> Answer | None:
+        if not _may_be_iam(environ):
             return None
-        said = {name: values[0] for name, values in parse_qs(request.body.decode("utf-8", "replace")).items()}
+        said = {name: values[0] for name, values in parse_qs(take_body(environ).decode("utf-8", "replace")).items()}
         if said.get("Action") == "GetRole":
             roles.provide(said.get("RoleName", ""))
         if said.get("Action") != "SimulatePrincipalPolicy":
             return None
         roles.provide(said.get("PolicySourceArn", ""))
-        return Answer(200, _all_allowed(said).encode(), {"content-type": "text/xml"})
+        return Answer(200, _all_allowed(said).encode(), "text/xml")
 
     return answer
 
 
-def _is_iam(request: Request) -> bool:
-    """By the host, or by the service that the request was signed for where the host is an endpoint's."""
-    return request.host.startswith("iam.") or "/iam/aws4_request" in request.headers.get("authorization", "")
+def _may_be_iam(environ: Environ) -> bool:
+    """By the service that the request was signed for, or, through the proxy, by the host as well."""
+    if not str(environ.get("CONTENT_TYPE", "")).startswith("application/x-www-form-urlencoded"):
+        return False
+    signed_for_iam = "/iam/aws4_request" in str(environ.get("HTTP_AUTHORIZATION", ""))
+    return signed_for_iam or is_iam(str(environ.get("HTTP_HOST", "")))
 
 
 def _all_allowed(said: dict[str, str]) -> str:

@@ -1,8 +1,8 @@
 """The other way in: an HTTPS proxy, for clients that hard-code AWS's endpoints. moto's, with what it leaves out.
 
-The protocol and the way from a host name to moto's code are moto's (`moto.moto_proxy`). Here come in: answers of ours
-before moto's, certificates of the run's own (`certificates`), refusal of every host that nothing here answers for, and
-the count of hosts. It is in moto's process, so that both ways in have one state.
+The protocol and the way from a host name to moto's code are moto's (`moto.moto_proxy`). Here come in: the server's own
+answers, certificates of the run's own (`certificates`), refusal of every host that nothing here answers for, and the
+count of hosts. It is in moto's process, so that both ways in have one state.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from simulator.core.errors import EnvironmentFailure
-from simulator.service.answers import Answerer, Request
+from simulator.service.answers import Ask, Request
 from simulator.service.certificates import Authority
-from simulator.service.hosts import AnsweredBy, HostLedger, is_aws, is_loopback
+from simulator.service.hosts import AnsweredBy, HostLedger, is_aws, is_iam, is_loopback, is_sagemaker_api
 
 LOOPBACK = "127.0.0.1"
 IDLE_SECONDS = 60.0
@@ -43,14 +43,15 @@ _moto_logger.disabled = True
 class Proxy:
     """An HTTPS and HTTP proxy on loopback; `port` 0 takes a free one. A context manager, or `start()` and `close()`.
 
-    `answer` is asked before moto is. `allowed` are host names that are let through; AWS's never are.
+    `ask` answers in the place of SageMaker and IAM, and moto in that of the other services. `allowed` are host names
+    that are let through; AWS's never are.
     """
 
     def __init__(
-        self, authority: Authority, answer: Answerer, ledger: HostLedger, allowed: Iterable[str] = (), port: int = 0
+        self, authority: Authority, ask: Ask, ledger: HostLedger, allowed: Iterable[str] = (), port: int = 0
     ) -> None:
         self._port = port
-        self._authority, self._router = authority, _Router(answer, ledger, frozenset(allowed))
+        self._authority, self._router = authority, _Router(ask, ledger, frozenset(allowed))
         self._server: _Server | None = None
         self.url = ""
 
@@ -87,9 +88,9 @@ class Proxy:
 class _Router(proxy3.MotoRequestHandler):  # type: ignore[misc]  # moto gives no types
     """Who answers a request: ours, moto, the host itself where that is allowed, or a refusal."""
 
-    def __init__(self, answer: Answerer, ledger: HostLedger, allowed: frozenset[str]) -> None:
+    def __init__(self, ask: Ask, ledger: HostLedger, allowed: frozenset[str]) -> None:
         super().__init__(port=0)
-        self._answer, self.ledger, self._allowed = answer, ledger, allowed
+        self._ask, self.ledger, self._allowed = ask, ledger, allowed
 
     def lets_through(self, host: str) -> bool:
         """Whether requests go to the host itself."""
@@ -108,11 +109,16 @@ class _Router(proxy3.MotoRequestHandler):  # type: ignore[misc]  # moto gives no
         if self.lets_through(name):
             self.ledger.note(name, AnsweredBy.ITSELF)
             return _forward(method, netloc, path, headers, body or b"")
-        request = Request(method, netloc, path, {key.lower(): value for key, value in headers.items()}, body or b"")
-        if (own := self._answer(request)) is not None:
-            self.ledger.note(name, AnsweredBy.SIMULATOR)
-            return own.status, _framed(own.headers, own.body), own.body
-        return self._ask_moto(method, host, name, path, headers, body)
+        try:
+            if _is_ours(name):
+                self.ledger.note(name, AnsweredBy.SIMULATOR)
+                lowered = {key.lower(): value for key, value in headers.items()}
+                own = self._ask(Request(method, netloc, path, lowered, body or b""))
+                return own.status, _framed(own.headers, own.body), own.body
+            return self._ask_moto(method, host, name, path, headers, body)
+        except NotImplementedError as error:
+            text = f"spot-simulator: moto does not have this operation of {name}: {error}".encode()
+            return 501, _framed({"content-type": "text/plain"}, text), text
 
     def _ask_moto(
         self, method: str, host: str, name: str, path: str, headers: Any, body: bytes | None
@@ -121,11 +127,7 @@ class _Router(proxy3.MotoRequestHandler):  # type: ignore[misc]  # moto gives no
             self.ledger.note(name, AnsweredBy.NOBODY)
             return refusal(name)
         self.ledger.note(name, AnsweredBy.MOTO)
-        try:
-            said = super().parse_request(method, host, path, headers, body)
-        except NotImplementedError as error:
-            text = f"spot-simulator: moto does not have this operation of {name}: {error}".encode()
-            return 501, _framed({"content-type": "text/plain"}, text), text
+        said = super().parse_request(method, host, path, headers, body)
         status, answered, content = said if isinstance(said, tuple) else (200, {}, said)
         encoded = content.encode() if isinstance(content, str) else content
         return status, _framed(dict(answered), encoded if isinstance(encoded, bytes) else None), encoded
@@ -190,6 +192,11 @@ class _Handler(proxy3.ProxyRequestHandler):  # type: ignore[misc]  # moto gives 
 
     def log_message(self, format: str, *arguments: object) -> None:
         """Log nothing: the ledger tells of every request."""
+
+
+def _is_ours(host: str) -> bool:
+    """Whether the server's own application answers, which hands on to moto what is moto's."""
+    return is_sagemaker_api(host) or is_iam(host)
 
 
 def refusal(host: str) -> tuple[int, dict[str, Any], bytes]:

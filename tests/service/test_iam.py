@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from moto.backends import get_backend
 
 from simulator.service.iam import ExecutionRoles, MissingRoles, answer_iam
-from tests.service.moto_in_process import Served, served
+from tests.service.both_ways import Served, served
 
 
 @pytest.fixture(params=["endpoint", "proxy"])
@@ -25,7 +25,7 @@ def said() -> Iterator[list[str]]:
 
 @pytest.fixture
 def here(said: list[str]) -> Iterator[Served]:
-    with served(answer_iam(ExecutionRoles(MissingRoles.CREATE, said.append))) as found:
+    with served([answer_iam(ExecutionRoles(MissingRoles.CREATE, said.append))]) as found:
         yield found
 
 
@@ -61,7 +61,7 @@ def test_a_role_with_a_path_keeps_it(here: Served) -> None:
 
 def test_roles_are_left_as_they_are_where_that_is_asked_for(said: list[str]) -> None:
     roles = ExecutionRoles(MissingRoles.LEAVE, said.append)
-    with served(answer_iam(roles)) as here, pytest.raises(ClientError, match="NoSuchEntity"):
+    with served([answer_iam(roles)]) as here, pytest.raises(ClientError, match="NoSuchEntity"):
         here.client("iam", "endpoint").get_role(RoleName="Nobody")
     assert said == []
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from botocore.exceptions import ClientError
 from moto.backends import get_backend
 
 from simulator.core.errors import EnvironmentFailure
@@ -23,20 +24,16 @@ from simulator.service.answers import Answer, Request
 from simulator.service.certificates import Authority
 from simulator.service.hosts import AnsweredBy, HostLedger
 from simulator.service.proxy import Proxy
-from tests.service.moto_in_process import Served, served
+from tests.service.both_ways import Served, served
 
 
-def answer_sagemaker(request: Request) -> Answer | None:
-    if request.target != "SageMaker.ListTrainingJobs":
-        return None
-    return Answer(
-        200, b'{"TrainingJobSummaries": [], "NextToken": "ours"}', {"content-type": "application/x-amz-json-1.1"}
-    )
+def nobody(request: Request) -> Answer:
+    raise AssertionError(f"{request} was not meant to be asked")
 
 
 @pytest.fixture
 def here() -> Iterator[Served]:
-    with served(answer_sagemaker) as found:
+    with served() as found:
         yield found
     get_backend("s3").reset()
 
@@ -57,9 +54,10 @@ def test_both_ways_in_have_one_state(here: Served) -> None:
     assert by_proxy.list_objects_v2(Bucket="bucket")["KeyCount"] == 0
 
 
-def test_our_answer_comes_before_motos(here: Served) -> None:
+def test_sagemaker_is_the_servers_own_whichever_way(here: Served) -> None:
     for way in ("proxy", "endpoint"):
-        assert here.client("sagemaker", way).list_training_jobs()["NextToken"] == "ours"
+        with pytest.raises(ClientError, match="maxResults"):  # which moto lets pass
+            here.client("sagemaker", way).list_training_jobs(MaxResults=1000)
     assert here.ledger.rows() == [("api.sagemaker.us-east-1.amazonaws.com", AnsweredBy.SIMULATOR, 1)]
 
 
@@ -153,7 +151,7 @@ def test_a_port_that_is_taken_is_named(tmp_path: object, here: Served) -> None:
     assert taken is not None
     authority = Authority(here.bundle.parent / "other")
     with pytest.raises(EnvironmentFailure, match=str(taken)):
-        Proxy(authority, answer_sagemaker, HostLedger(), port=taken).start()
+        Proxy(authority, nobody, HostLedger(), port=taken).start()
 
 
 def test_a_certificate_is_for_one_host_and_the_authoritys_key_is_not_on_the_disk(here: Served) -> None:

@@ -1,10 +1,9 @@
-"""moto in this process, with answers before it, by both ways in."""
+"""The server in this process, by both ways in, with nothing behind it but moto."""
 
 from __future__ import annotations
 
 import tempfile
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,18 +11,15 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import WSGIRequestHandler, make_server
 
-from simulator.service.answers import Answerer, in_front_of
+from simulator.runtimes.process import ProcessRuntime
+from simulator.service.answers import ask_application
+from simulator.service.application import Interceptor
 from simulator.service.certificates import Authority
 from simulator.service.hosts import HostLedger
 from simulator.service.proxy import Proxy
-
-
-class Quiet(WSGIRequestHandler):
-    def log(self, *_: object) -> None:
-        pass
+from simulator.service.server import Server
+from simulator.service.settings import ServeSettings
 
 
 @dataclass(frozen=True)
@@ -54,15 +50,12 @@ class Served:
 
 
 @contextmanager
-def served(answer: Answerer = lambda request: None, allowed: tuple[str, ...] = ()) -> Iterator[Served]:
-    application = in_front_of(DomainDispatcherApplication(create_backend_app), answer)
-    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=Quiet)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+def served(interceptors: Sequence[Interceptor] = (), allowed: tuple[str, ...] = ()) -> Iterator[Served]:
     with tempfile.TemporaryDirectory() as folder:
+        settings = ServeSettings(port=0, runs=Path(folder) / "runs")
         authority, ledger = Authority(Path(folder)), HostLedger()
-        try:
-            with Proxy(authority, answer, ledger, allowed) as proxy:
-                yield Served(f"http://127.0.0.1:{server.server_port}", proxy.url, authority.bundle, ledger)
-        finally:
-            server.shutdown()
-            server.server_close()
+        with (
+            Server(settings, ProcessRuntime(), interceptors=interceptors) as server,
+            Proxy(authority, ask_application(server.application), ledger, allowed) as proxy,
+        ):
+            yield Served(server.endpoint_url, proxy.url, authority.bundle, ledger)
