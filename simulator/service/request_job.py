@@ -66,7 +66,8 @@ def job_of_request(request: Mapping[str, Any], region: str) -> TrainingJob:
             condition.get("MaxRuntimeInSeconds", 86_400), condition.get("MaxWaitTimeInSeconds")
         ),
         MetricDefinitions=_metrics(algorithm),
-        command=(*algorithm.get("ContainerEntrypoint", ()), *algorithm.get("ContainerArguments", ())),
+        entrypoint=tuple(algorithm.get("ContainerEntrypoint", ())),
+        arguments=tuple(algorithm.get("ContainerArguments", ())),
         channel_configs={channel["ChannelName"]: _channel_config(channel) for channel in _channels(request)},
         region=region,
         has_checkpoints=checkpoints is not None,

@@ -61,7 +61,7 @@ class ProcessRuntime:
 
     def prepare(self, job: TrainingJob) -> None:
         """Raises UsageError where there is no script to run."""
-        if not job.command and (job.source_dir is None or job.entry_script is None):
+        if not job.entrypoint and (job.source_dir is None or job.entry_script is None):
             raise UsageError(
                 "the process runtime has no script to run",
                 "it cannot run an image, only a script of a folder",
@@ -122,11 +122,11 @@ class ProcessRuntime:
         return ProcessAttempt(spec, process, self.mode, laid_out)
 
     def _command(self, job: TrainingJob, code: str) -> list[str]:
-        """What becomes PID 1: the job's own command, with this machine's interpreter for a bare `python`, or the
+        """What becomes PID 1: the job's own entrypoint, with this machine's interpreter for a bare `python`, or the
         script."""
-        if job.command:
-            program, *arguments = job.command
-            return [self._python if program in ("python", "python3") else program, *arguments]
+        if job.entrypoint:
+            program, *rest = job.entrypoint
+            return [self._python if program in ("python", "python3") else program, *rest, *job.arguments]
         script = job.entry_script or ""
         interpreter = ["/bin/bash"] if script.endswith(".sh") else [self._python]
         return [*interpreter, f"{code}/{script}", *job.arguments]
