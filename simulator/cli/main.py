@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from simulator.cli.clients import env_command, exec_command
 from simulator.cli.explore import explore
 from simulator.cli.options import FOLDER, run_options, taken
 from simulator.core.errors import ExitCode, SimulatorError
@@ -112,6 +113,8 @@ def serve(**options: Any) -> None:
 
 
 cli.add_command(explore)
+cli.add_command(exec_command)
+cli.add_command(env_command)
 
 
 def main() -> None:
