@@ -109,7 +109,7 @@ def _run_within(settings: Settings, stack: ExitStack, concluded: Callable[[Resul
         concluded(result)
         return result
     view = stack.enter_context(open_view(settings.view))
-    runtime = choose_runtime(settings, view.say)
+    runtime = choose_runtime(settings.runtime, view.say)
     stack.callback(runtime.close)
     for line in [*runtime.sweep(), *sweep_scratch()]:
         view.say(f"removed what an earlier run had left: {line}")

@@ -186,7 +186,7 @@ class Laboratory:
         Raises EnvironmentFailure, UserInterrupt, and OSError where the folder cannot be written."""
         clock = SystemClock()
         with self._place() as (scratch, run_id):
-            recording = RunRecording(folder, scratch, clock.now)
+            recording = RunRecording(folder, scratch)
             recorder = Recorder(clock, [*listeners, recording.on_event], log_listeners)
             store = recording.around(self._store(scratch, run_id))
             return recording.finish(self._job_run(plan, recorder, clock, store, scratch, run_id).run())
