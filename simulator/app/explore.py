@@ -18,6 +18,8 @@ from simulator.engine.clock import SystemClock
 from simulator.engine.interrupts import UserInterrupt, orderly_interrupts, shielded
 from simulator.engine.job_run import EngineOptions
 from simulator.explore.coverage import Explored, Smallest, Stop, tried_on
+from simulator.explore.fault_schedules import fault_schedules
+from simulator.explore.faults import CATALOGUE, fault_trials, not_tried
 from simulator.explore.identity import identity
 from simulator.explore.laboratory import Laboratory, LabSpec, Start, StoreKind, TrialRun, make_runtime
 from simulator.explore.points import Points, points_of
@@ -38,6 +40,7 @@ from simulator.reports.record import RunRecord
 from simulator.reports.summary import print_summary
 from simulator.runtimes.ownership import sweep_scratch
 from simulator.runtimes.port import RuntimeName
+from simulator.services.faulty_disk import why_no_mounts
 from simulator.verdict import judge
 
 WARNING_SECONDS = 1.0
@@ -48,6 +51,7 @@ CONFIRMED_WITHIN = 2  # runs of the true path: what depends on a race need not c
 KINDS_SHRUNK = 3  # of failures, by the rules that they show
 MOST_SCHEDULES = 100_000
 MOST_STATES = 5_000
+MOST_FAULTS = 3 * len(CATALOGUE)  # each once, again at another place, and in company
 RECORDING = "recording"
 KEPT = frozenset({SEARCH, TRIALS, "baseline-1", "baseline-2", RECORDING})
 """What a search that is gone on with finds in its folder."""
@@ -173,6 +177,8 @@ class _Exploration:
             self._view.say(f"starts: {self._about_the_start}")
         baselines = tuple(self._baseline_file(number) for number in (1, 2))
         self._spec = replace(self._spec, baselines=baselines, recording=self._folder.path / RECORDING)
+        if self._options.search is Search.FAULTS:
+            return self._spec
         return replace(self._spec, store=StoreKind.FOLDER, start=self._start)
 
     def _how_to_start(self, first: Timeline) -> tuple[Start, str]:
@@ -180,6 +186,9 @@ class _Exploration:
         if self._spec.runtime is not RuntimeName.PROCESS or self._options.start is Start.COLD:
             self._uninterrupted(2, Start.COLD)
             return Start.COLD, "cold, each attempt by itself"
+        if self._options.search is Search.FAULTS:
+            self._uninterrupted(2, Start.COLD)
+            return Start.COLD, "cold, each attempt by itself: a zygote does not see a disk that is mounted after it"
         proof = prove(
             first, self._uninterrupted(2, Start.ZYGOTE).timeline, lambda: self._uninterrupted(2, Start.COLD).timeline
         )
@@ -225,7 +234,14 @@ class _Exploration:
                 alone = Schedule((), "sudden")
                 trials = [Trial(number, alone, state.how, state.name) for number, state in enumerate(states, 1)]
                 return iter(trials), len(trials)
-            case _:
+            case Search.FAULTS:
+                within = self._spec.runtime is RuntimeName.PROCESS
+                why = why_no_mounts() if within else "needs --runtime process"
+                self._notes += not_tried(why)
+                under = fault_schedules(points, names)
+                trials = list(fault_trials(under, self._settings.seed, MOST_FAULTS, why))
+                return iter(trials), len(trials)
+            case Search.SCHEDULES:
                 drawn = schedules(points, names, self._settings.seed, MOST_SCHEDULES)
                 return numbered(drawn), min(extent(points, names).total, MOST_SCHEDULES)
 
@@ -251,7 +267,7 @@ class _Exploration:
         """The simplest failure that the true path confirms; without one, a trial that stands for the others."""
         assert self._searched is not None
         for failure in _one_of_each_kind(self._searched.failures)[:KINDS_SHRUNK]:
-            trial = failure.trial
+            trial = _without_faults(failure.trial)
             if trial.schedule.interruptions:
                 self._view.say(f"making it smaller: {told(failure)}")
                 tries = Tries(run, len(self._searched.results) + 1)
@@ -267,7 +283,7 @@ class _Exploration:
         for outcome in (Outcome.UNPROVED, Outcome.SURVIVED, Outcome.RESTARTED, Outcome.MISSED):
             standing = next((result for result in others if result.outcome is outcome), None)
             if standing is not None:
-                return _Decisive(self._on_the_true_path(standing.trial))
+                return _Decisive(self._on_the_true_path(_without_faults(standing.trial)))
         return None
 
     def _confirmed(self, trial: Trial) -> TrialRun | None:
@@ -383,6 +399,11 @@ def profiles_of(settings: Settings, names: Sequence[str]) -> dict[str, Profile]:
 
 def _or(given: float | None, default: float) -> float:
     return default if given is None else given
+
+
+def _without_faults(trial: Trial) -> Trial:
+    """What the report is about: a script that fails under a fault, and not only by its doing, fails without it too."""
+    return replace(trial, faults={}, label=str(trial.schedule)) if trial.faults else trial
 
 
 def _one_of_each_kind(failures: Sequence[TrialResult]) -> list[TrialResult]:
