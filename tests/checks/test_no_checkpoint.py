@@ -54,6 +54,21 @@ def test_a_kill_before_the_first_checkpoint_was_due_is_a_warning() -> None:
     assert finding.severity is Severity.WARNING
 
 
+def test_an_instance_that_goes_before_any_progress_has_lost_none_even_of_a_script_that_never_saves() -> None:
+    run = Run("start", "step=57")
+    with run.attempt() as first:
+        first.trigger()
+        first.kill()
+    with run.attempt() as second:
+        train(second, 1, 58)
+        second.trigger()
+        second.kill()
+    with run.attempt() as third:
+        train(third, 1, 101)
+        third.exit()
+    assert [(f.attempt, f.severity) for f in check(run.evidence())] == [(1, Severity.WARNING), (2, Severity.ERROR)]
+
+
 def test_a_script_that_deletes_what_was_restored_for_it_is_convicted_however_soon_it_went() -> None:
     run = Run("step=57", "step=53")
     with run.attempt() as first:

@@ -91,7 +91,7 @@ def search(searched: Searched, folder: Path, budget_seconds: float = BUDGET_SECO
         if not done.failures:
             return found
         first = done.failures[0]
-        tries = Tries(run, len(done.results) + 1)
+        tries = Tries(run, len(done.results) + 1, first.rules)
         smallest = shrink(first.trial.schedule, points, profiles, tries)
     last = points.named(smallest.interruptions[-1])
     return replace(

@@ -48,7 +48,9 @@ class Searched:
 
 def fails(script: str, moment: str, interruptions: int = 1, *kinds: PointKind, rules: str = "") -> Searched:
     """A faulty trainer of the corpus."""
-    return Searched(_BY_SCRIPT[f"faulty/{script}"], moment, interruptions, frozenset(kinds), rules=frozenset(rules.split()))
+    return Searched(
+        _BY_SCRIPT[f"faulty/{script}"], moment, interruptions, frozenset(kinds), rules=frozenset(rules.split())
+    )
 
 
 def survives(script: str, *profiles: str, why: str = "any moment") -> Searched:
