@@ -1,9 +1,8 @@
-"""Searches the corpus' trainers, without telling where they fail: how soon a failure is found, and how small it gets."""
+"""Searches the corpus' trainers without telling where they fail: how soon a failure is found, and how small it gets."""
 
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from contextlib import closing

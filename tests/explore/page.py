@@ -14,12 +14,12 @@ Row = tuple[Searched, Found]
 _HEAD = f"""\
 # What the search finds in the corpus
 
-The trainers of [the corpus](corpus.md), searched over moments without being told where they fail: {BUDGET_SECONDS:g} s
-of `spot-simulator explore schedules --until-failure` on {JOBS} cores, with a notice of {WARNING_SECONDS:g} s and a grace
-of {GRACE_SECONDS:g} s, unless the trainer's runs in the corpus have a longer one. A failure that was found is shrunk to
-its smallest schedule.
+The trainers of [the corpus](corpus.md), searched over moments without being told where they fail, as `spot-simulator
+explore schedules --until-failure` does it: {BUDGET_SECONDS:g} s on {JOBS} cores, with a notice of {WARNING_SECONDS:g} s
+and a grace of {GRACE_SECONDS:g} s, or the longer one that the trainer has in the corpus. What was found is shrunk to the
+smallest schedule that shows the same rule.
 
-    python -m tests.explore             # runs all, and fails where the table below is not met
+    make explore-corpus                 # runs all, and fails where the table below is not met
     python -m tests.explore torn slow   # only those whose path holds a word
 
 This page is written by that command (`--write`). Times are from a machine that did other work too.
