@@ -1,4 +1,4 @@
-"""What the search is to find in the corpus, and for a few trainers that it does; `make explore-corpus` does them all."""
+"""What the search is to find in the corpus, and that it does for a few trainers; `make explore-corpus` runs them all."""
 
 from __future__ import annotations
 
