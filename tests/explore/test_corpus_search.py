@@ -1,4 +1,4 @@
-"""What the search is to find in the corpus, and that it does for a few trainers; `make explore-corpus` runs them all."""
+"""What the search is to find in the corpus, and that it does for a few trainers; `make explore-corpus` does all."""
 
 from __future__ import annotations
 
