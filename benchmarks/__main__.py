@@ -37,7 +37,7 @@ have carried every file there and back. Lag is the time from a script's `close()
 ## Schedules a minute
 
 The bundled trainer, 60 steps of iris, lost at step 30 without notice and run to its end: attempt, restore, attempt,
-verdict. One at a time, and with the folder store, as `explore` has them; a search runs as many at once as it has cores.
+verdict. One at a time; as `explore` runs them, with the folder store. A search runs as many at once as it has cores.
 
 {schedules}
 
