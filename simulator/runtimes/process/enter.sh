@@ -10,7 +10,7 @@
 set -eu
 mode=$1 instance=$2 local_path=$3 workdir=$4 host=$5 kept=$6
 root=$instance/root
-mkdir -p "$root" "$instance/upper" "$instance/work"
+mkdir -p "$root"
 [ "$mode" != keep ] || mount -t tmpfs -o mode=755 root "$root"  # what becomes / has to be a mount
 
 read_only() {
@@ -19,15 +19,27 @@ read_only() {
     { umount -l "$root$1"; echo "left out, as it cannot be made read-only: $1" >&2; }
 }
 
+# All folders at once, and all links: each program started here costs a millisecond of every attempt.
+make_folders() {
+  set --
+  for top in /*; do
+    [ -L "$top" ] || [ ! -d "$top" ] || set -- "$@" "$root$top" "$instance/upper$top" "$instance/work$top"
+  done
+  mkdir -p "$@"
+  set --
+  for top in /*; do
+    [ ! -L "$top" ] || set -- "$@" "$top"
+  done
+  [ $# = 0 ] || cp -P "$@" "$root/"
+}
+make_folders
+
 for top in /*; do
-  if [ -L "$top" ]; then ln -s "$(readlink "$top")" "$root$top"; continue; fi
-  [ -d "$top" ] || continue
-  mkdir -p "$root$top"
+  [ ! -L "$top" ] && [ -d "$top" ] || continue
   case $top in
     /proc | /tmp) ;;
     /dev | /sys) mount --rbind "$top" "$root$top" ;;
     *)
-      mkdir -p "$instance/upper$top" "$instance/work$top"
       layers="lowerdir=$top,upperdir=$instance/upper$top,workdir=$instance/work$top"
       # volatile: the instance is thrown away, so nothing need be written out when it goes (that took seconds)
       mount -t overlay overlay -o "$layers,volatile" "$root$top" 2>/dev/null ||
@@ -46,7 +58,7 @@ while [ -n "$rest" ]; do
 done
 mkdir -p "$root/opt/ml" 2>/dev/null || mount -t tmpfs opt "$root/opt" && mkdir -p "$root/opt/ml"
 mount --bind "$instance/ml" "$root/opt/ml"
-mkdir -p "$root$local_path"
+[ -d "$root$local_path" ] || mkdir -p "$root$local_path"
 mount --bind "$instance/checkpoints" "$root$local_path"
 mount -t proc proc "$root/proc"
 hostname "$host" 2>/dev/null || true

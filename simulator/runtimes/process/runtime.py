@@ -63,7 +63,7 @@ class ProcessRuntime:
 
     def prepare(self, job: TrainingJob) -> None:
         """Raises UsageError where there is no script to run."""
-        if not job.command and (job.source_dir is None or job.entry_script is None):
+        if not job.entrypoint and (job.source_dir is None or job.entry_script is None):
             raise UsageError(
                 "the process runtime has no script to run",
                 "it cannot run an image, only a script of a folder",
@@ -240,12 +240,13 @@ def _spawn(
 
 
 def _command(job: TrainingJob, code: str, python: str) -> list[str]:
-    """What becomes PID 1: the job's own command, with this machine's interpreter for a bare `python`, or the script."""
-    if job.command:
-        program, *arguments = job.command
-        return [python if program in ("python", "python3") else program, *arguments]
+    """What becomes PID 1: the job's own entrypoint, with this machine's interpreter for a bare `python`, or the
+    script."""
+    if job.entrypoint:
+        program, *rest = job.entrypoint
+        return [python if program in ("python", "python3") else program, *rest, *job.arguments]
     script = job.entry_script or ""
-    return [*(["/bin/bash"] if script.endswith(".sh") else [python]), f"{code}/{script}"]
+    return [*(["/bin/bash"] if script.endswith(".sh") else [python]), f"{code}/{script}", *job.arguments]
 
 
 def lay_out(spec: AttemptSpec, channels: bool = True) -> None:

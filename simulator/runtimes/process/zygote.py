@@ -116,8 +116,8 @@ class ZygoteRuntime(ProcessRuntime):
         job = spec.job
         if self.mode is Isolation.PLAIN:
             raise ValueError("it needs namespaces")
-        if job.command:
-            raise ValueError("the job has a command of its own")
+        if job.entrypoint or job.arguments:
+            raise ValueError("the job has an entrypoint or arguments of its own")
         if job.entry_script is None or job.source_dir is None or job.entry_script.endswith(".sh"):
             raise ValueError("a shell script imports nothing")
         preload = preload_of(job.source_dir, job.entry_script)
