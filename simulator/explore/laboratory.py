@@ -56,8 +56,7 @@ class StoreKind(StrEnum):
 @dataclass(frozen=True)
 class LabSpec:
     """All that trials of one search have in common; it travels to workers. `baselines`: timeline.jsonl of the
-    uninterrupted runs; `recording`: the folder of the recorded run that crash states come from; `failures`: where the
-    timelines and logs of the first failed trials are kept."""
+    uninterrupted runs; `recording`: the folder of the recorded run that crash states come from."""
 
     job: TrainingJob
     profiles: Mapping[str, Profile]
@@ -70,7 +69,6 @@ class LabSpec:
     options: EngineOptions = field(default_factory=EngineOptions)
     baselines: tuple[Path, ...] = ()
     recording: Path | None = None
-    failures: Path | None = None
 
     def plan(self, schedule: Schedule) -> Plan:
         """The plan of a schedule. Raises UsageError for a WHEN that is not understood."""
