@@ -74,7 +74,7 @@ def _index_disagrees(history: History, state: CrashState) -> bool:
 
 
 def _how(operations: Sequence[Operation], state: CrashState, kind: StateKind) -> str:
-    """The state in a sentence."""
+    """The state in a sentence, without its full stop."""
     total = len(operations)
     said = f"S3 had {_count(state.after - len(state.left_out))} of the run's {total}"
     if state.after and state.after - 1 not in state.left_out:
@@ -87,7 +87,7 @@ def _how(operations: Sequence[Operation], state: CrashState, kind: StateKind) ->
     large = [operations[i] for i in _under_way(operations, state) if operations[i].bytes > PART_BYTES]
     if large:
         said += f"; the multipart upload of {large[0].path} ({large[0].bytes} bytes) was never completed"
-    return f"{kind.value}: {said}."
+    return f"{kind.value}: {said}"
 
 
 def _count(count: int) -> str:
