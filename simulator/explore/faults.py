@@ -18,7 +18,7 @@ GOOD_BANDWIDTH = 1_000_000.0
 SLOW_DISK = 2_000_000.0
 SHORT_PATIENCE_SECONDS = 5.0
 """Of trials whose fault does not pass: the minute that a run has otherwise would be spent waiting for what is known."""
-ANSWER_SECONDS = 2.0
+ANSWER_SECONDS = 1.0
 """How long a trial's S3 client waits for an answer, in place of 300 s, so that a timeout fits into a search."""
 
 _TRANSFERS = ("PutObject", "GetObject", "UploadPart")
@@ -149,10 +149,10 @@ CATALOGUE: tuple[Fault, ...] = (
     ),
     Fault(
         "late-answer",
-        "S3 answers late, each request by 0.7 s",
+        "S3 answers late, each request by 0.5 s",
         _PERFORMANCE,
         True,
-        _wire(Harm.DELAY, _ALL, 10, (3, 8), seconds=0.7),
+        _wire(Harm.DELAY, _ALL, 10, (3, 8), seconds=0.5),
     ),
     Fault(
         "no-answer",
