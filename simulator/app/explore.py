@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from simulator.app.laboratory import lab_spec, profiles_of, runtime_of, write_report
 from simulator.app.runtimes import fit_job
-from simulator.app.settings import RuntimeChoice, Settings, load_settings
-from simulator.app.simulate import exit_code_of, plan_and_job, sync_options, why_partial
-from simulator.core.errors import ExitCode, SimulatorError, UsageError
-from simulator.core.plan import PROFILES, Plan, Profile, gives_notice, profile_named
+from simulator.app.settings import Settings, load_settings
+from simulator.app.simulate import Result, plan_and_job
+from simulator.core.errors import SimulatorError, UsageError
+from simulator.core.plan import Plan
 from simulator.core.timeline import Timeline
 from simulator.engine.clock import SystemClock
 from simulator.engine.interrupts import UserInterrupt, orderly_interrupts, shielded
-from simulator.engine.job_run import EngineOptions
 from simulator.explore.coverage import Explored, Smallest, Stop, tried_on
 from simulator.explore.fault_schedules import fault_schedules
 from simulator.explore.faults import CATALOGUE, fault_trials, not_tried
@@ -25,7 +25,7 @@ from simulator.explore.laboratory import Laboratory, LabSpec, Start, StoreKind, 
 from simulator.explore.points import Points, points_of
 from simulator.explore.pool import Backend, Run, open_pool
 from simulator.explore.pytest_case import CASE, pytest_case
-from simulator.explore.recording import Recording
+from simulator.explore.recording import RECORDING, Recording
 from simulator.explore.replay import REPLAY, ReplayFile
 from simulator.explore.schedules import extent, schedules
 from simulator.explore.search import Budget, Searched, Searcher, Tries, numbered
@@ -36,23 +36,17 @@ from simulator.explore.trials_file import SEARCH, TRIALS, SavedSearch, TrialsFil
 from simulator.explore.zygote_proof import prove
 from simulator.reports.explore_progress import open_explore_view, told
 from simulator.reports.folder import TIMELINE, RunFolder
-from simulator.reports.record import RunRecord
 from simulator.reports.summary import print_summary
 from simulator.runtimes.ownership import sweep_scratch
 from simulator.runtimes.port import RuntimeName
 from simulator.services.faulty_disk import why_no_mounts
 from simulator.verdict import judge
 
-WARNING_SECONDS = 1.0
-GRACE_SECONDS = 3.0
-"""A search's notice and grace, unless the user says otherwise: with the real two minutes each, one trial would last
-longer than the training of most scripts that are searched. Named in docs/assumptions.md, and told at the start."""
 CONFIRMED_WITHIN = 2  # runs of the true path: what depends on a race need not come at once
 KINDS_SHRUNK = 3  # of failures, by the rules that they show
 MOST_SCHEDULES = 100_000
 MOST_STATES = 5_000
 MOST_FAULTS = 3 * len(CATALOGUE)  # each once, again at another place, and in company
-RECORDING = "recording"
 KEPT = frozenset({SEARCH, TRIALS, "baseline-1", "baseline-2", RECORDING})
 """What a search that is gone on with finds in its folder."""
 
@@ -78,15 +72,15 @@ def explore_settings(config: Path | None, overrides: Mapping[str, Any]) -> Setti
     return load_settings(config, {**overrides, "baseline": True})
 
 
-def explore(settings: Settings, options: ExploreOptions) -> ExitCode:
+def explore(settings: Settings, options: ExploreOptions) -> Result:
     """Search, confirm, report. Raises UsageError before anything has started; EnvironmentFailure and UserInterrupt
     after the partial report was written and everything that was started is gone."""
     with orderly_interrupts():
         with ExitStack() as stack:
-            report, folder = _Exploration(settings, options, stack).carry_out()
+            result = _Exploration(settings, options, stack).carry_out()
         if settings.view != "quiet":
-            print_summary(report, folder)
-        return ExitCode(report["exit_code"])
+            print_summary(result.report, result.folder)
+        return result
 
 
 @dataclass(frozen=True)
@@ -108,20 +102,9 @@ class _Exploration:
         for line in sweep_scratch():
             self._view.say(f"removed what an earlier run had left: {line}")
         stack.callback(sweep_scratch)  # of workers that were cut off
-        name = RuntimeName.LOCAL_MODE if settings.runtime is RuntimeChoice.LOCAL_MODE else RuntimeName.PROCESS
-        self._runtime = make_runtime(name, Start.COLD)
+        self._runtime = make_runtime(runtime_of(settings), Start.COLD)
         stack.callback(self._runtime.close)
-        self._spec = LabSpec(
-            job=fit_job(job, self._runtime, self._view.say),
-            profiles=self._profiles,
-            runtime=name,
-            start=Start.COLD,
-            store=StoreKind.MOTO,
-            restart_delay_seconds=plan.restart_delay_seconds,
-            exit_after_sigterm=plan.exit_after_sigterm,
-            seed=settings.seed,
-            options=EngineOptions(sync_options(settings), settings.flush_after_exit, read_states=True),
-        )
+        self._spec = lab_spec(settings, plan, fit_job(job, self._runtime, self._view.say), self._profiles)
         self._runtime.prepare(self._spec.job)
         self._identity = identity(options.search, self._spec)
         out = options.resume or settings.out or Path("runs") / f"explore-{job.TrainingJobName}"
@@ -140,7 +123,7 @@ class _Exploration:
         saved = read_search(folder)
         return checked_against(saved, {**self._identity, "start": saved.facts.get("start")}, folder)
 
-    def carry_out(self) -> tuple[dict[str, Any], Path]:
+    def carry_out(self) -> Result:
         """Record, search, confirm, report; what cuts it short is raised after the partial report was written."""
         decisive: _Decisive | None = None
         try:
@@ -299,28 +282,16 @@ class _Exploration:
             self._true = self._stack.enter_context(closing(Laboratory(self._spec)))
         return self._true.run(trial)
 
-    def _conclude(self, decisive: _Decisive | None, error: BaseException | None) -> tuple[dict[str, Any], Path]:
+    def _conclude(self, decisive: _Decisive | None, error: BaseException | None) -> Result:
         """Write the report: of the decisive trial, with what was searched."""
         ran = decisive.run if decisive is not None else None
-        timeline = ran.timeline if ran is not None else Timeline()
-        record = RunRecord(
-            job=self._spec.job,
-            plan=ran.plan if ran is not None else self._left_alone,
-            timeline=timeline,
-            started_at=(ran.clock if ran is not None else self._clock).started_at,
-            verdict=ran.verdict if ran is not None and ran.verdict is not None else judge(timeline),
-            runtime=self._runtime.name.value,
-            fidelity_lost=self._runtime.fidelity_lost,
-            options=self._spec.options,
-            partial=None if error is None else why_partial(error),
-            partial_exit_code=exit_code_of(error),
-            explored=self._explored(decisive),
+        return write_report(
+            self._folder, self._spec, self._runtime, ran or self._nothing_ran(), error, self._explored(decisive)
         )
-        for event in timeline:
-            self._folder.on_event(event)
-        for attempt, line in ran.log if ran is not None else ():
-            self._folder.on_log(attempt, line)
-        return self._folder.write_report(record), self._folder.path
+
+    def _nothing_ran(self) -> TrialRun:
+        trial = Trial(0, Schedule((), next(iter(self._profiles))), "")
+        return TrialRun(TrialResult(trial, Outcome.BROKEN, ""), self._left_alone, self._clock, Timeline(), None)
 
     def _explored(self, decisive: _Decisive | None) -> Explored | None:
         if self._searched is None:
@@ -349,7 +320,7 @@ class _Exploration:
             return None
         result = decisive.run.result
         replay = ReplayFile.of(
-            self._settings.model_dump(mode="json", exclude_defaults=True),
+            {**self._settings.model_dump(mode="json", exclude_defaults=True), "runtime": self._runtime.name.value},
             result,
             self._options.search,
             warning_seconds=next(
@@ -357,7 +328,7 @@ class _Exploration:
             ),
             grace_seconds=next((p.grace_seconds for p in self._profiles.values() if p.sigterm), None),
             seed=self._settings.seed,
-            state=self._folder.path / RECORDING if result.trial.state else None,
+            recording=self._folder.path / RECORDING if result.trial.state else None,
         )
         file = self._folder.path / REPLAY
         replay.write(file)
@@ -383,22 +354,6 @@ class _Exploration:
         if any(told):
             self._notes.append(f"unlike SageMaker: {' and '.join(filter(None, told))} (--warning, --grace)")
             self._view.say(f"  {self._notes[-1]}")
-
-
-def profiles_of(settings: Settings, names: Sequence[str]) -> dict[str, Profile]:
-    """The profiles of a search, with its short notice and grace in place of theirs. Raises UsageError."""
-    return {
-        name: profile_named(
-            name,
-            _or(settings.warning, WARNING_SECONDS) if gives_notice(name) else None,
-            _or(settings.grace, GRACE_SECONDS) if name not in PROFILES or PROFILES[name].sigterm else None,
-        )
-        for name in (names or PROFILES)
-    }
-
-
-def _or(given: float | None, default: float) -> float:
-    return default if given is None else given
 
 
 def _without_faults(trial: Trial) -> Trial:

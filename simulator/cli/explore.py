@@ -81,7 +81,7 @@ def _explore(search: str, config: Path | None, options: dict[str, Any]) -> None:
         profiles=tuple(options.pop("profiles", ())),
         resume=options.pop("resume"),
     )
-    raise SystemExit(carry_out(explore_settings(config, taken(options)), chosen))
+    raise SystemExit(carry_out(explore_settings(config, taken(options)), chosen).exit_code)
 
 
 @explore.command()

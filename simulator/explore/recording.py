@@ -21,6 +21,8 @@ from simulator.explore.text_index import names_in
 from simulator.explore.writings import WritingWatch
 
 SCHEMA_VERSION = 1
+RECORDING = "recording"
+"""The name of its folder in a search's."""
 OBJECTS, OPERATIONS, TIMELINE, ABOUT = "objects", "operations.jsonl", "timeline.jsonl", "recording.json"
 
 
