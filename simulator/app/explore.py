@@ -12,7 +12,7 @@ from simulator.app.laboratory import lab_spec, profiles_of, runtime_of, write_re
 from simulator.app.runtimes import fit_job
 from simulator.app.settings import Settings, load_settings
 from simulator.app.simulate import Result, plan_and_job
-from simulator.core.errors import SimulatorError, UsageError
+from simulator.core.errors import EnvironmentFailure, SimulatorError, UsageError
 from simulator.core.plan import Plan
 from simulator.core.timeline import Timeline
 from simulator.engine.clock import SystemClock
@@ -38,10 +38,11 @@ from simulator.explore.zygote_proof import prove
 from simulator.reports.explore_progress import open_explore_view, told
 from simulator.reports.folder import TIMELINE, RunFolder
 from simulator.reports.summary import print_summary
+from simulator.reports.wording import count
 from simulator.runtimes.ownership import sweep_scratch
 from simulator.runtimes.port import RuntimeName
 from simulator.services.faulty_disk import why_no_mounts
-from simulator.verdict import judge
+from simulator.verdict import Answer, Reason, judge
 
 CONFIRMED_WITHIN = 2  # runs of the true path: what depends on a race need not come at once
 KINDS_SHRUNK = 3  # of failures, by the rules that they show
@@ -133,7 +134,7 @@ class _Exploration:
             assert self._recorded is not None
             points = points_of(self._recorded.timeline)
             trials, self._total = self._trials(points)
-            self._view.expect(self._total)
+            self._view.expect(self._options.budget.of(self._total))
             with open_pool(spec, self._options.backend, self._options.jobs, self._options.cluster) as run:
                 self._searched = self._search(run, trials)
                 if self._searched.stopped is Stop.INTERRUPTED:
@@ -264,11 +265,26 @@ class _Exploration:
             self._notes.append(f"not confirmed with a cold start and moto: {trial.label}, {failure.evidence}")
             self._view.say(self._notes[-1])
         others = [r for r in self._searched.results if r.outcome is not Outcome.FAILED]
+        if others and all(result.outcome is Outcome.BROKEN for result in others):
+            raise EnvironmentFailure("no trial could be carried out here", others[0].evidence, "spot-simulator doctor")
         for outcome in (Outcome.UNPROVED, Outcome.SURVIVED, Outcome.RESTARTED, Outcome.MISSED):
             standing = next((result for result in others if result.outcome is outcome), None)
             if standing is not None:
-                return _Decisive(self._on_the_true_path(_without_faults(standing.trial)))
+                return _Decisive(self._in_doubt(self._on_the_true_path(_without_faults(standing.trial))))
         return None
+
+    def _in_doubt(self, run: TrialRun) -> TrialRun:
+        """A trial that stands for all: it proves nothing where others failed, though none of those was confirmed."""
+        assert self._searched is not None
+        failures = self._searched.failures
+        if not failures or run.verdict is None:
+            return run
+        reason = Reason(
+            f"{count(len(failures), 'trial')} failed, and none of them again when it was run as `run` does",
+            f"{failures[0].trial.label}: {failures[0].evidence}",
+            "search again when the machine is less busy, or with --start cold",
+        )
+        return replace(run, verdict=replace(run.verdict, verdict=Answer.ERROR, reason=reason, tier=None))
 
     def _confirmed(self, trial: Trial) -> TrialRun | None:
         for _ in range(CONFIRMED_WITHIN):
