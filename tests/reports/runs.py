@@ -8,7 +8,7 @@ import random
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -329,6 +329,9 @@ def _searched(
 ) -> Path:
     """A search's folder: of the failed story, unless the search found none."""
     strip = Strip(Timeline(uninterrupted_with_saves()))
+    tried = tried_on(strip, results)
+    if search is Search.STATES:
+        tried = tuple(replace(one, places=(one.result.trial.number / 214,)) for one in tried)
     search_facts = {
         "total": None,
         "stopped": Stop.EXHAUSTED,
@@ -342,7 +345,7 @@ def _searched(
     found = Explored(
         search=search,
         seed=7,
-        tried=tried_on(strip, results),
+        tried=tried,
         smallest=smallest,
         landmarks=strip.landmarks(),
         recorded_seconds=strip.seconds,
