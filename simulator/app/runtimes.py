@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from simulator.app.bundled import bundled_job
-from simulator.app.settings import RuntimeChoice, Settings
+from simulator.app.settings import RuntimeChoice
 from simulator.core.job import TrainingJob
 from simulator.images import ensure_training_image
 from simulator.runtimes.docker_engine import engine_status
@@ -16,10 +16,10 @@ from simulator.runtimes.process import ProcessRuntime
 Say = Callable[[str], None]
 
 
-def choose_runtime(settings: Settings, say: Say) -> Runtime:
+def choose_runtime(choice: RuntimeChoice, say: Say) -> Runtime:
     """The runtime that was asked for; for `auto` local mode where an engine and Compose answer, otherwise process.
     Says which, why, and what fidelity it loses."""
-    runtime = _make(_choose_name(settings.runtime, say))
+    runtime = _make(_choose_name(choice, say))
     say(f"runtime: {runtime.name.value}")
     for sentence in runtime.fidelity_lost:
         say(f"  unlike SageMaker: {sentence}")

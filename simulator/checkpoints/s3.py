@@ -73,11 +73,12 @@ class S3Store:
         prefix: str,
         patience_seconds: float = PATIENCE_SECONDS,
         check: Callable[[], None] = lambda: None,
+        multipart_above: int = PART_BYTES,
     ) -> None:
         """`patience_seconds`: how long get, list and digests try again. `check` raises EnvironmentFailure where it is
-        known that no try will help."""
+        known that no try will help. Files of more than `multipart_above` bytes go up in parts."""
         self._client, self._bucket, self._prefix = client, bucket, prefix
-        self._patience_seconds, self._check = patience_seconds, check
+        self._patience_seconds, self._check, self._multipart_above = patience_seconds, check, multipart_above
         self._own = prefix if not prefix or prefix.endswith("/") else prefix + "/"
         self._siblings: dict[str, str] = {}
         self._known: dict[tuple[str, str, int], str] = {}  # (key, etag, bytes) → sha256
@@ -99,7 +100,7 @@ class S3Store:
                 raise TransferAbandoned(path)
             try:
                 with self._until(is_abandoned):
-                    if size <= PART_BYTES:
+                    if size <= self._multipart_above:
                         return self._put_at_once(key, _read(file, size), is_abandoned)
                     return self._put_in_parts(key, file, size, is_abandoned)
             except _Cut:
@@ -274,11 +275,14 @@ class S3Store:
                 if item["Key"] != self._prefix and not item["Key"].endswith("/")
             ]
 
-    def delete(self, path: str) -> None:
-        """Delete an own object; deleting what is not there is no error. Raises EnvironmentFailure; StoreUnavailable
-        where it may be tried again."""
-        with self._errors(f"{path} cannot be deleted"):
-            self._client.delete_object(Bucket=self._bucket, Key=self._own + path)
+    def delete(self, path: str, is_abandoned: IsAbandoned = lambda: False) -> None:
+        """Delete an own object; deleting what is not there is no error. Raises TransferAbandoned, and
+        EnvironmentFailure: StoreUnavailable where it may be tried again."""
+        with self._errors(f"{path} cannot be deleted"), self._until(is_abandoned):
+            try:
+                self._client.delete_object(Bucket=self._bucket, Key=self._own + path)
+            except _Cut:
+                raise TransferAbandoned(path) from None
 
     def digests(self) -> Manifest:
         """The manifest of what is durable now. Costs one listing; only content that this store has neither sent nor

@@ -57,7 +57,7 @@ class StoppingCondition:
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """One training job. `image` runs with its own entrypoint or with `command`, or `source_dir` + `entry_script`
+    """One training job. `image` runs with its own entrypoint or with `entrypoint`, or `source_dir` + `entry_script`
     in it."""
 
     TrainingJobName: str
@@ -71,7 +71,8 @@ class TrainingJob:
     StoppingCondition: StoppingCondition = field(default_factory=StoppingCondition)
     MetricDefinitions: Sequence[MetricDefinition] = ()
     hosts: Sequence[str] = ("algo-1",)
-    command: Sequence[str] = ()  # ContainerEntrypoint and ContainerArguments, where they replace the image's own
+    entrypoint: Sequence[str] = ()  # ContainerEntrypoint, where it replaces the image's own
+    arguments: Sequence[str] = ()  # ContainerArguments, in place of `train`; or those of the entry script
     channel_configs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # of inputdataconfig.json
     region: str = REGION
     has_checkpoints: bool = True  # False: the request had no CheckpointConfig, and nothing is synced

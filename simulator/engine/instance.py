@@ -140,7 +140,7 @@ class Instance:
                 return self._ended(Ended(Outcome.FAILED, None, str(error)))
             except TransferAbandoned:
                 return self._gone_while_downloading()
-            if not self._restore(checkpoints):
+            if self._is_ending() or not self._restore(checkpoints):
                 return self._gone_while_downloading()
             spec = AttemptSpec(
                 job=self._job,

@@ -128,6 +128,7 @@ class Explored:
             (counts[Outcome.UNPROVED], "completed without anything to show that it resumed"),
             (counts[Outcome.MISSED], "did not take place and {} not counted, as the script had ended before"),
             (counts[Outcome.BROKEN], "could not be carried out here and {} not counted"),
+            (counts[Outcome.UNDECIDED], "ended by the fault's doing, as the run may then, and {} not counted"),
         ]
         phrases = [f"{number} {phrase.format('is' if number == 1 else 'are')}" for number, phrase in told if number]
         if self.stopped not in _WHOLE:

@@ -31,7 +31,7 @@ def pytest_case(replay: ReplayFile, root: Path, file: Path | None = None) -> str
         '"""',
         "",
     ]
-    if replay.state is None and not replay.faults:
+    if not replay.state and not replay.faults:
         body = _written_out(replay, root.absolute(), name)
     elif file is not None:
         body = [
@@ -47,8 +47,8 @@ def pytest_case(replay: ReplayFile, root: Path, file: Path | None = None) -> str
 def test_name(replay: ReplayFile) -> str:
     """`test_train_survives_save_2_then_step_30_two_minute`."""
     script = Path(str(replay.job.get("entry_script") or replay.job.get("image") or "training")).stem
-    if replay.state is not None:
-        moment = f"{replay.state.name} in s3"
+    if replay.state:
+        moment = f"{replay.state} in s3"
     elif replay.faults:
         moment = replay.label
     else:

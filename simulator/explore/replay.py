@@ -1,7 +1,7 @@
 """A replay file: one trial with all that it needs to be run again by `spot-simulator replay FILE`, also elsewhere.
 
 Paths are kept relative to the file wherever the two share a folder, so that a repository can hold both. What is to be
-replayed is a schedule, a state that S3 holds at the start (a folder), faults on the way, or several of these.
+replayed is a schedule, a state that S3 holds at the start, faults on the way, or several of these.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from simulator.core.plan import PROFILES, parse_when, profile_named
 from simulator.explore.trial import Outcome, Schedule, Search, TrialResult
 
 REPLAY = "replay.json"
-STATE = "state"
-"""Their names in an explore's folder: the file, and the folder with what S3 held, where there is one."""
+"""Its name in an explore's folder."""
 SCHEMA_VERSION = "1.0"
 """The part before the dot changes when a field goes or changes its meaning; the other when fields come."""
 _NOT_OF_THE_JOB = frozenset({"interrupt", "profile", "warning", "grace", "seed", "out", "view"})
@@ -29,7 +28,8 @@ _NOT_OF_THE_JOB = frozenset({"interrupt", "profile", "warning", "grace", "seed",
 @dataclass(frozen=True)
 class ReplayFile:
     """`job`: the other settings of `simulate()` under their names, paths absolute. `warning_seconds`: None where the
-    profile gives no notice. `state`: the folder with what S3 holds when the job begins, None for nothing. `outcome`,
+    profile gives no notice. `state`: the name of what S3 holds when the job begins, empty for
+    nothing, and `recording` the folder of the run that it comes from, None without one. `outcome`,
     `rules` and `evidence`: what came of it when it was written."""
 
     job: Mapping[str, Any]
@@ -39,7 +39,8 @@ class ReplayFile:
     seed: int
     search: Search
     label: str
-    state: Path | None = None
+    state: str = ""
+    recording: Path | None = None
     faults: Mapping[str, Any] = field(default_factory=dict)
     outcome: Outcome = Outcome.FAILED
     rules: tuple[str, ...] = ()
@@ -55,7 +56,7 @@ class ReplayFile:
         warning_seconds: float | None = None,
         grace_seconds: float | None = None,
         seed: int = 0,
-        state: Path | None = None,
+        recording: Path | None = None,
     ) -> ReplayFile:
         """What replays this result. `settings`: the fields of Settings that were given, as JSON holds them
         (`model_dump(mode="json", exclude_defaults=True)`); the seconds: those of the explore, the profile's own where
@@ -71,7 +72,8 @@ class ReplayFile:
             seed,
             search,
             trial.label,
-            None if state is None else state.absolute(),
+            trial.state,
+            None if recording is None else recording.absolute(),
             dict(trial.faults),
             result.outcome,
             result.rules,
@@ -105,7 +107,8 @@ class ReplayFile:
                 "grace_seconds": self.grace_seconds,
             },
             "seed": self.seed,
-            "state": None if self.state is None else _shortest(self.state, folder),
+            "state": self.state,
+            "recording": None if self.recording is None else _shortest(self.recording, folder),
             "faults": dict(self.faults),
             "came_to": {"outcome": self.outcome.value, "rules": list(self.rules), "evidence": self.evidence},
         }
@@ -119,7 +122,7 @@ class ReplayFile:
 
 def read_replay(path: Path) -> ReplayFile:
     """Read a replay file. Raises UsageError for what cannot be read, is of another version, names what no version has
-    (a profile, a WHEN), or whose source folder or state is not there any more."""
+    (a profile, a WHEN), or whose source folder or recording is not there any more."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -137,7 +140,7 @@ def read_replay(path: Path) -> ReplayFile:
         raise _no_replay(path, f"a field is missing or wrong: {error}") from error
     except ValueError as error:
         raise _no_replay(path, str(error)) from error
-    for found in (replay.job.get("source_dir"), replay.state):
+    for found in (replay.job.get("source_dir"), replay.recording):
         if found is not None and not Path(found).exists():
             raise UsageError(
                 f"{path} needs {found}, which is not there",
@@ -162,7 +165,8 @@ def _understood(content: Mapping[str, Any], folder: Path) -> ReplayFile:
         int(content["seed"]),
         Search(content["search"]),
         str(content["label"]),
-        None if content["state"] is None else _joined(folder, str(content["state"])),
+        str(content["state"]),
+        None if content["recording"] is None else _joined(folder, str(content["recording"])),
         dict(content["faults"]),
         Outcome(came_to["outcome"]),
         tuple(came_to["rules"]),

@@ -14,9 +14,8 @@ TOGETHER_SECONDS = 0.3  # a pause within a save is shorter, where the script tra
 def saves_of(operations: Sequence[Operation], logged_at: Sequence[float]) -> list[tuple[int, ...]]:
     """The indices of the uploads of each save, in the order of the saves. `logged_at`: when progress was logged.
 
-    A new save begins where a path is written again, and where training went on and either time passed or a file of
-    the same kind comes under another number (ckpt-10 after ckpt-5). Where nothing was logged training is taken to go
-    on all the time."""
+    A new save begins where a path is written again, and where training went on and either time passed or a file of the
+    same kind comes under another number (ckpt-10 after ckpt-5). Where nothing was logged, it went on all the time."""
     puts = [index for index, operation in enumerate(operations) if operation.act is Act.PUT]
     puts.sort(key=lambda index: operations[index].changed_at)
     logged = sorted(logged_at)

@@ -65,6 +65,16 @@ class CrashState:
 
 
 @dataclass(frozen=True)
+class Pointer:
+    """An upload of a file that names others: the uploads of each of these, and the newest upload before it of one that
+    no earlier version of the file had named."""
+
+    operation: int
+    named: Sequence[tuple[int, ...]]
+    newest: int | None
+
+
+@dataclass(frozen=True)
 class History:
     """A recorded run as the enumeration needs it. `ends_at`: when the script ended; `logged_at`: when it logged."""
 
@@ -72,20 +82,22 @@ class History:
     ends_at: float
     logged_at: Sequence[float] = ()
     saves: Sequence[tuple[int, ...]] = ()
+    pointers: Sequence[Pointer] = ()
 
     @classmethod
     def of(cls, operations: Sequence[Operation], ends_at: float, logged_at: Sequence[float] = ()) -> History:
-        """With its saves worked out."""
-        return cls(operations, ends_at, logged_at, saves_of(operations, logged_at))
+        """With its saves and its index files worked out."""
+        return cls(operations, ends_at, logged_at, saves_of(operations, logged_at), _pointers(operations))
 
 
 def crash_states(
     history: History, most: int | None = None, in_flight_seconds: float = IN_FLIGHT_SECONDS
 ) -> list[CrashState]:
     """The distinct states, the most telling first: of every kind in turn, spread over the run. At most `most`."""
-    distinct: dict[frozenset[tuple[str, str]], CrashState] = {}
+    distinct: dict[tuple[frozenset[tuple[str, str]], bool], CrashState] = {}
     for state in _all(history, in_flight_seconds):
-        distinct.setdefault(frozenset(state.objects.items()), state)
+        # The same objects mean something else where there had been more: an empty prefix after a save was deleted.
+        distinct.setdefault((frozenset(state.objects.items()), nothing_was_saved(history, state)), state)
     return _most_telling_first(list(distinct.values()))[:most]
 
 
@@ -199,7 +211,7 @@ def _kind(history: History, state: CrashState) -> StateKind:
     kinds = {_of_save(operations, save, state, done) for save in history.saves}
     if StateKind.MIXED in kinds:
         return StateKind.MIXED
-    if _index_disagrees(operations, state, done):
+    if _index_disagrees(history, state, done):
         return StateKind.INDEX
     if any(operations[index].bytes > PART_BYTES for index in _under_way(operations, state)):
         return StateKind.MULTIPART
@@ -216,7 +228,11 @@ def _of_save(
     missing = [operations[i] for i in save if i not in done]
     if not there or not missing:
         return None
-    mixed = any(state.objects.get(operation.path, operation.digest) != operation.digest for operation in missing)
+    mixed = any(  # an index that is older has a kind of its own
+        state.objects.get(operation.path, operation.digest) != operation.digest
+        for operation in missing
+        if not operation.names
+    )
     return StateKind.MIXED if mixed else StateKind.INCOMPLETE
 
 
@@ -230,24 +246,35 @@ def _under_way(operations: Sequence[Operation], state: CrashState) -> list[int]:
     ]
 
 
-def _index_disagrees(operations: Sequence[Operation], state: CrashState, done: set[int]) -> bool:
+def _index_disagrees(history: History, state: CrashState, done: set[int]) -> bool:
     """A file in S3 names others that never came, or one that names what came last has not come itself."""
-    came = {operations[index].path for index in done if operations[index].act is Act.PUT}
-    for index, operation in enumerate(operations):
-        if not operation.names:
-            continue
-        if index in done and state.objects.get(operation.path) == operation.digest and set(operation.names) - came:
+    operations = history.operations
+    for pointer in history.pointers:
+        operation = operations[pointer.operation]
+        if pointer.operation in done:
+            is_there = state.objects.get(operation.path) == operation.digest
+            if is_there and not all(done.intersection(uploads) for uploads in pointer.named):
+                return True
+        elif operation.path in state.objects and pointer.newest in done:
             return True
-        newest = [i for i, o in enumerate(operations[:index]) if o.path in operation.names and o.act is Act.PUT]
-        if index not in done and operation.path in state.objects and newest and newest[-1] in done:
-            return _was_named_first(operations, index, newest[-1])
     return False
 
 
-def _was_named_first(operations: Sequence[Operation], index: int, newest: int) -> bool:
-    """Whether no earlier version of an index file named that file."""
-    path, named = operations[index].path, operations[newest].path
-    return not any(other.path == path and named in other.names for other in operations[:index])
+def _pointers(operations: Sequence[Operation]) -> list[Pointer]:
+    uploads: dict[str, list[int]] = {}
+    for index, operation in enumerate(operations):
+        if operation.act is Act.PUT:
+            uploads.setdefault(operation.path, []).append(index)
+    found: list[Pointer] = []
+    known: set[tuple[str, str]] = set()
+    for index, operation in enumerate(operations):
+        if operation.names:
+            named = [tuple(uploads.get(name, ())) for name in operation.names]
+            anew = [name for name in operation.names if (operation.path, name) not in known]
+            earlier = [other for name in anew for other in uploads.get(name, ()) if other < index]
+            found.append(Pointer(index, named, max(earlier, default=None)))
+            known |= {(operation.path, name) for name in operation.names}
+    return found
 
 
 def _name(operations: Sequence[Operation], after: int, left_out: Sequence[int], torn: Torn | None) -> str:

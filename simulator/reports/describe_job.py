@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 
 from simulator.core.billing import billing
 from simulator.core.clock import as_iso
+from simulator.core.job import TrainingJob
 from simulator.core.lifecycle import SecondaryStatus, status_of
 from simulator.core.timeline import Event, Kind, Timeline
-from simulator.reports.record import RunRecord
 
 FAILURE_REASON_CHARACTERS = 1024
 
 
-def describe_job(record: RunRecord) -> dict[str, Any]:
+class Described(Protocol):
+    """What is described: a RunRecord, or a job that still runs, whose `partial` says so."""
+
+    @property
+    def job(self) -> TrainingJob:
+        """The job."""
+        ...
+
+    @property
+    def timeline(self) -> Timeline:
+        """What happened so far."""
+        ...
+
+    @property
+    def partial(self) -> str | None:
+        """None where the job came to its end."""
+        ...
+
+    def wall(self, at: float) -> datetime:
+        """The wall clock at a run second."""
+        ...
+
+
+def describe_job(record: Described) -> dict[str, Any]:
     """DescribeTrainingJob's answer. Times are ISO 8601 in UTC. Fields that a local run has nothing for (roles, model
     artifacts in S3, instance types) are left out, not made up."""
     job, timeline = record.job, record.timeline
@@ -68,7 +92,7 @@ def timeline_start(timeline: Timeline) -> float:
     return next((event.at for event in timeline), 0.0)
 
 
-def _transition(record: RunRecord, event: Event, following: Event | None) -> dict[str, str]:
+def _transition(record: Described, event: Event, following: Event | None) -> dict[str, str]:
     """Entered at StartTime and left at EndTime; the last one, when it is final, ends when it begins."""
     shape = {"Status": str(event.data["status"]), "StartTime": as_iso(record.wall(event.at))}
     if following is not None:
@@ -78,7 +102,7 @@ def _transition(record: RunRecord, event: Event, following: Event | None) -> dic
     return shape | {"StatusMessage": str(event.data.get("message", ""))}
 
 
-def _final_metrics(record: RunRecord) -> list[dict[str, Any]]:
+def _final_metrics(record: Described) -> list[dict[str, Any]]:
     last = {str(event.data["name"]): event for event in record.timeline.of(Kind.METRIC)}
     return [
         {"MetricName": name, "Value": event.data["value"], "Timestamp": as_iso(record.wall(event.at))}

@@ -37,6 +37,7 @@ _WORDS = {
     Outcome.MISSED: "missed",
     Outcome.UNPROVED: "not proved",
     Outcome.BROKEN: "broken",
+    Outcome.UNDECIDED: "the fault's doing",
 }
 _STYLES = {Outcome.SURVIVED: "green", Outcome.FAILED: "bold red"}
 

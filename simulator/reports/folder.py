@@ -20,7 +20,8 @@ from typing import Any, BinaryIO
 from simulator.core.errors import EnvironmentFailure, UsageError
 from simulator.core.timeline import Event
 from simulator.explore.pytest_case import CASE
-from simulator.explore.replay import REPLAY, STATE
+from simulator.explore.recording import RECORDING
+from simulator.explore.replay import REPLAY
 from simulator.explore.trials_file import SEARCH, TRIALS
 from simulator.reports.finished import LOGS, REPORT, TIMELINE, FinishedRun, read_run
 from simulator.reports.json_report import build_report
@@ -30,7 +31,7 @@ from simulator.reports.render import RENDERED, render, replace_file
 __all__ = ["LOGS", "REPORT", "TIMELINE", "FinishedRun", "RunFolder", "read_run"]
 
 RESERVE = ".reserve"
-OF_A_SEARCH = frozenset({TRIALS, SEARCH, REPLAY, CASE, STATE})
+OF_A_SEARCH = frozenset({TRIALS, SEARCH, REPLAY, CASE, RECORDING})
 OURS = frozenset(
     {REPORT, TIMELINE, LOGS, RESERVE, "baseline-1", "baseline-2", *RENDERED, *OF_A_SEARCH}
     | {f".{name}.part" for name in (REPORT, TIMELINE, *RENDERED)}

@@ -75,7 +75,7 @@ def test_paths_outside_the_project_stay_whole(tmp_path):
 
 
 def test_a_state_and_faults_are_run_from_their_file(tmp_path):
-    replay = replay_of(tmp_path, state=tmp_path / "runs" / "state-17", trial={"state": "state-17"})
+    replay = replay_of(tmp_path, recording=tmp_path / "runs" / "recording", trial={"state": "state-17"})
     assert 'spot_simulator.replay("runs/replay.json")' in pytest_case(
         replay, tmp_path, tmp_path / "runs" / "replay.json"
     )

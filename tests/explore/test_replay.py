@@ -18,7 +18,7 @@ from tests.explore.results import result
 def project(path: Path) -> Path:
     (path / "src").mkdir(parents=True)
     (path / "data").mkdir()
-    (path / "runs" / "one" / "state").mkdir(parents=True)
+    (path / "runs" / "one" / "recording").mkdir(parents=True)
     return path
 
 
@@ -34,7 +34,7 @@ def replay_of(path: Path, **more: Any) -> ReplayFile:
         "interrupt": ["2s"],
     }
     failed = result(9, "save=2", "step=30", outcome=Outcome.FAILED, profile="two-minute", faults={"503": 1})
-    numbers = {"warning_seconds": 1.0, "grace_seconds": 5.0, "seed": 7, "state": path / "runs" / "one" / "state"}
+    numbers = {"warning_seconds": 1.0, "grace_seconds": 5.0, "seed": 7, "recording": path / "runs" / "one" / "recording"}
     return ReplayFile.of(settings, failed, Search.SCHEDULES, **(numbers | more))
 
 
@@ -71,7 +71,7 @@ def test_a_project_that_was_moved_is_replayed_where_it_is_now(tmp_path):
     replay = read_replay(after / "runs" / "one" / "replay.json")
     assert replay.job["source_dir"] == str(after / "src")
     assert replay.job["channels"] == {"train": str(after / "data")}
-    assert replay.state == after / "runs" / "one" / "state"
+    assert replay.recording == after / "runs" / "one" / "recording"
 
 
 def test_no_path_of_the_machine_is_in_it(tmp_path):

@@ -38,7 +38,8 @@ class LaunchOrder:
         job["CheckpointConfig"] = CheckpointConfig(**job["CheckpointConfig"])
         job["StoppingCondition"] = StoppingCondition(**job["StoppingCondition"])
         job["MetricDefinitions"] = tuple(MetricDefinition(**metric) for metric in job["MetricDefinitions"])
-        job["hosts"], job["command"] = tuple(job["hosts"]), tuple(job["command"])
+        for name in ("hosts", "entrypoint", "arguments"):
+            job[name] = tuple(job[name])
         job["source_dir"] = Path(job["source_dir"]) if job["source_dir"] else None
         job["channels"] = {name: Path(path) for name, path in job["channels"].items()}
         said["root"], said["checkpoints"] = Path(said["root"]), Path(said["checkpoints"])

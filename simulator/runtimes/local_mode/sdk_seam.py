@@ -8,7 +8,7 @@ the class that writes the Compose file. It changes the file and not the SDK's wa
 - configuration and environment are those of SageMaker, with placeholder credentials;
 - project, network and labels are the attempt's own, as the SDK's names are the same for every run;
 - an image with its own entrypoint gets the argument `train`: SageMaker runs `docker run IMAGE train` [documented],
-  while the SDK's local mode passes nothing;
+  while the SDK's local mode passes nothing; ContainerEntrypoint and ContainerArguments come before both;
 - the log is kept whole and byte by byte, which the engine's default (json-file) does not: it replaces bytes that are
   no UTF-8 [measured];
 - nothing is copied or removed when Compose returns: an instance that is reclaimed hands in nothing.
@@ -216,8 +216,10 @@ def _adapt(content: dict[str, Any], order: LaunchOrder, channels: list[Any], mou
         service["labels"] = dict(order.labels)
         service["pull_policy"] = "never"  # the runtime has seen to the image; Compose 1 does not know this and may pull
         service["logging"] = {"driver": "local", "options": {"max-size": "100g", "max-file": "1", "compress": "false"}}
-        if "entrypoint" not in service:
-            service["command"] = ["train"]
+        if job.entrypoint:
+            service["entrypoint"] = [*job.entrypoint, *job.arguments]
+        elif "entrypoint" not in service:
+            service["command"] = list(job.arguments) or ["train"]
     for network in content.get("networks", {}):
         content["networks"][network] = {"name": order.project, "labels": dict(order.labels)}
 

@@ -1,0 +1,1 @@
+"""The SageMaker API of training jobs, with spot, on this machine; every other service is moto's, in one process."""
