@@ -12,12 +12,14 @@ from simulator.app.laboratory import lab_spec, profiles_of, runtime_of, write_re
 from simulator.app.runtimes import fit_job
 from simulator.app.settings import Settings, load_settings
 from simulator.app.simulate import Result, plan_and_job
-from simulator.core.errors import ExitCode, SimulatorError, UsageError
+from simulator.core.errors import EnvironmentFailure, SimulatorError, UsageError
 from simulator.core.plan import Plan
 from simulator.core.timeline import Timeline
 from simulator.engine.clock import SystemClock
 from simulator.engine.interrupts import UserInterrupt, orderly_interrupts, shielded
 from simulator.explore.coverage import Explored, Smallest, Stop, tried_on
+from simulator.explore.fault_schedules import fault_schedules
+from simulator.explore.faults import CATALOGUE, fault_trials, not_tried
 from simulator.explore.identity import identity
 from simulator.explore.laboratory import Laboratory, LabSpec, Start, StoreKind, TrialRun, make_runtime
 from simulator.explore.points import Points, points_of
@@ -35,14 +37,17 @@ from simulator.explore.zygote_proof import prove
 from simulator.reports.explore_progress import open_explore_view, told
 from simulator.reports.folder import TIMELINE, RunFolder
 from simulator.reports.summary import print_summary
+from simulator.reports.wording import count
 from simulator.runtimes.ownership import sweep_scratch
 from simulator.runtimes.port import RuntimeName
-from simulator.verdict import judge
+from simulator.services.faulty_disk import why_no_mounts
+from simulator.verdict import Answer, Reason, judge
 
 CONFIRMED_WITHIN = 2  # runs of the true path: what depends on a race need not come at once
 KINDS_SHRUNK = 3  # of failures, by the rules that they show
 MOST_SCHEDULES = 100_000
 MOST_STATES = 5_000
+MOST_FAULTS = 3 * len(CATALOGUE)  # each once, again at another place, and in company
 KEPT = frozenset({SEARCH, TRIALS, "baseline-1", "baseline-2", RECORDING})
 """What a search that is gone on with finds in its folder."""
 
@@ -128,7 +133,7 @@ class _Exploration:
             assert self._recorded is not None
             points = points_of(self._recorded.timeline)
             trials, self._total = self._trials(points)
-            self._view.expect(self._total)
+            self._view.expect(self._options.budget.of(self._total))
             with open_pool(spec, self._options.backend, self._options.jobs, self._options.cluster) as run:
                 self._searched = self._search(run, trials)
                 if self._searched.stopped is Stop.INTERRUPTED:
@@ -156,6 +161,8 @@ class _Exploration:
             self._view.say(f"starts: {self._about_the_start}")
         baselines = tuple(self._baseline_file(number) for number in (1, 2))
         self._spec = replace(self._spec, baselines=baselines, recording=self._folder.path / RECORDING)
+        if self._options.search is Search.FAULTS:
+            return self._spec
         return replace(self._spec, store=StoreKind.FOLDER, start=self._start)
 
     def _how_to_start(self, first: Timeline) -> tuple[Start, str]:
@@ -163,6 +170,9 @@ class _Exploration:
         if self._spec.runtime is not RuntimeName.PROCESS or self._options.start is Start.COLD:
             self._uninterrupted(2, Start.COLD)
             return Start.COLD, "cold, each attempt by itself"
+        if self._options.search is Search.FAULTS:
+            self._uninterrupted(2, Start.COLD)
+            return Start.COLD, "cold, each attempt by itself: a zygote does not see a disk that is mounted after it"
         proof = prove(
             first, self._uninterrupted(2, Start.ZYGOTE).timeline, lambda: self._uninterrupted(2, Start.COLD).timeline
         )
@@ -208,7 +218,14 @@ class _Exploration:
                 alone = Schedule((), "sudden")
                 trials = [Trial(number, alone, state.how, state.name) for number, state in enumerate(states, 1)]
                 return iter(trials), len(trials)
-            case _:
+            case Search.FAULTS:
+                within = self._spec.runtime is RuntimeName.PROCESS
+                why = why_no_mounts() if within else "needs --runtime process"
+                self._notes += not_tried(why)
+                under = fault_schedules(points, names)
+                trials = list(fault_trials(under, self._settings.seed, MOST_FAULTS, why))
+                return iter(trials), len(trials)
+            case Search.SCHEDULES:
                 drawn = schedules(points, names, self._settings.seed, MOST_SCHEDULES)
                 return numbered(drawn), min(extent(points, names).total, MOST_SCHEDULES)
 
@@ -234,7 +251,7 @@ class _Exploration:
         """The simplest failure that the true path confirms; without one, a trial that stands for the others."""
         assert self._searched is not None
         for failure in _one_of_each_kind(self._searched.failures)[:KINDS_SHRUNK]:
-            trial = failure.trial
+            trial = _without_faults(failure.trial)
             if trial.schedule.interruptions:
                 self._view.say(f"making it smaller: {told(failure)}")
                 tries = Tries(run, len(self._searched.results) + 1)
@@ -247,11 +264,26 @@ class _Exploration:
             self._notes.append(f"not confirmed with a cold start and moto: {trial.label}, {failure.evidence}")
             self._view.say(self._notes[-1])
         others = [r for r in self._searched.results if r.outcome is not Outcome.FAILED]
+        if others and all(result.outcome is Outcome.BROKEN for result in others):
+            raise EnvironmentFailure("no trial could be carried out here", others[0].evidence, "spot-simulator doctor")
         for outcome in (Outcome.UNPROVED, Outcome.SURVIVED, Outcome.RESTARTED, Outcome.MISSED):
             standing = next((result for result in others if result.outcome is outcome), None)
             if standing is not None:
-                return _Decisive(self._on_the_true_path(standing.trial))
+                return _Decisive(self._in_doubt(self._on_the_true_path(_without_faults(standing.trial))))
         return None
+
+    def _in_doubt(self, run: TrialRun) -> TrialRun:
+        """A trial that stands for all: it proves nothing where others failed, though none of those was confirmed."""
+        assert self._searched is not None
+        failures = self._searched.failures
+        if not failures or run.verdict is None:
+            return run
+        reason = Reason(
+            f"{count(len(failures), 'trial')} failed, and none of them again when it was run as `run` does",
+            f"{failures[0].trial.label}: {failures[0].evidence}",
+            "search again when the machine is less busy, or with --start cold",
+        )
+        return replace(run, verdict=replace(run.verdict, verdict=Answer.ERROR, reason=reason, tier=None))
 
     def _confirmed(self, trial: Trial) -> TrialRun | None:
         for _ in range(CONFIRMED_WITHIN):
@@ -338,6 +370,11 @@ class _Exploration:
         if any(told):
             self._notes.append(f"unlike SageMaker: {' and '.join(filter(None, told))} (--warning, --grace)")
             self._view.say(f"  {self._notes[-1]}")
+
+
+def _without_faults(trial: Trial) -> Trial:
+    """What the report is about: a script that fails under a fault, and not only by its doing, fails without it too."""
+    return replace(trial, faults={}, label=str(trial.schedule)) if trial.faults else trial
 
 
 def _one_of_each_kind(failures: Sequence[TrialResult]) -> list[TrialResult]:

@@ -85,5 +85,3 @@ def profiles_of(settings: Settings, names: Sequence[str]) -> dict[str, Profile]:
 
 def _or(given: float | None, default: float) -> float:
     return default if given is None else given
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,9 @@ from simulator.app.laboratory import lab_spec, profiles_of, write_report
 from simulator.app.runtimes import fit_job
 from simulator.app.settings import Settings
 from simulator.app.simulate import Result, plan_and_job, run_settings
-from simulator.core.errors import EnvironmentFailure
-from simulator.core.timeline import Timeline
 from simulator.engine.interrupts import orderly_interrupts
 from simulator.explore.laboratory import Laboratory, Start, make_runtime
 from simulator.explore.replay import ReplayFile, read_replay
-from simulator.explore.trial import Schedule, Trial
 from simulator.reports.folder import TIMELINE, RunFolder
 from simulator.reports.summary import print_summary
 from simulator.runtimes.port import RuntimeName
@@ -25,7 +23,8 @@ COMPARED = frozenset({"SPOT008"})
 
 
 def replay(file: Path, **overrides: Any) -> Result:
-    """Run a replay file's trial: a schedule as `run` runs it, a state of S3 or faults in a laboratory. `overrides`:
+    """Run a replay file's trial: a schedule as `run` runs it, a state of S3 or faults in a laboratory, where the run
+    that states come from stands for the uninterrupted one. `overrides`:
     settings in place of the file's (`out=`, `view=` …). Raises SimulatorError and UserInterrupt."""
     saved = read_replay(file)
     settings = Settings(
@@ -44,7 +43,11 @@ def _in_a_laboratory(saved: ReplayFile, settings: Settings) -> Result:
     plan, job = plan_and_job(settings)
     with ExitStack() as stack:
         runtime = make_runtime(RuntimeName.PROCESS, Start.COLD)
-        spec = lab_spec(settings, plan, fit_job(job, runtime, lambda line: None), profiles_of(settings, [saved.schedule.profile]))
+        profiles = profiles_of(settings, [saved.schedule.profile])
+        spec = lab_spec(settings, plan, fit_job(job, runtime, lambda line: None), profiles)
+        if saved.recording is not None:
+            uninterrupted = (saved.recording / TIMELINE,)
+            spec = replace(spec, recording=saved.recording, baselines=uninterrupted)
         folder = RunFolder.create(settings.out or Path("runs") / job.TrainingJobName)
         stack.callback(folder.close)
         ran = stack.enter_context(closing(Laboratory(spec))).run(saved.trial)

@@ -240,7 +240,7 @@ class S3Store:
                 answer = self._client.get_object(Bucket=self._bucket, Key=key)
             except self._client.exceptions.NoSuchKey:
                 raise FileNotFoundError(errno.ENOENT, "there is no such object", key) from None
-            with closing(answer["Body"]) as body:  # entered itself, it would not notice that it was cut short
+            with closing(answer["Body"]) as body:  # entered itself, it notices no cut (botocore #3564)
                 while chunk := body.read(CHUNK_BYTES):
                     if is_abandoned():
                         raise TransferAbandoned(key)

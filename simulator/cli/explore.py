@@ -89,3 +89,13 @@ def _explore(search: str, config: Path | None, options: dict[str, Any]) -> None:
 def states(config: Path | None, **options: Any) -> None:
     """Search over what S3 can hold when the instance goes: record one run, and resume from each state."""
     _explore("states", config, options)
+
+
+@explore.command()
+@click.option(
+    "--profile", "profiles", multiple=True, help="two-minute, sagemaker, ec2, sudden; may be repeated [all of them]."
+)
+@_search_options
+def faults(config: Path | None, profiles: tuple[str, ...], **options: Any) -> None:
+    """Search over what goes wrong on the way to S3 and on the disk: throttling, resets, lost answers, a full disk."""
+    _explore("faults", config, {**options, "profiles": profiles})

@@ -25,6 +25,9 @@ _TRANSFERS = ("PutObject", "GetObject", "UploadPart")
 _ALL: tuple[str, ...] = ()
 _PERFORMANCE = "Best practices design patterns: optimizing Amazon S3 performance, Amazon S3 User Guide"
 _ERRORS = "Error responses, Amazon S3 API Reference"
+_FIVES = "How do I troubleshoot HTTP 5xx errors from Amazon S3?, AWS re:Post Knowledge Center"
+_CONNECTION = "Retry behavior, AWS SDKs and Tools Reference Guide: connection errors are transient"
+_VOLUMES = "Managing storage paths for different types of instance local storage, SageMaker Developer Guide"
 _COMPLETE = "CompleteMultipartUpload, Amazon S3 API Reference"
 
 Harms = tuple[tuple[WireFault, ...], tuple[DiskFault, ...]]
@@ -133,14 +136,14 @@ CATALOGUE: tuple[Fault, ...] = (
     Fault(
         "slow-down",
         "S3 throttles a prefix: 503 SlowDown, request after request",
-        _PERFORMANCE,
+        _FIVES,
         True,
         _wire(Harm.ERROR, _ALL, 20, (2, 8), **_SLOW_DOWN),
     ),
     Fault(
         "internal-error",
         "S3 answers 500 InternalError",
-        _ERRORS,
+        _FIVES,
         True,
         _wire(Harm.ERROR, _ALL, 20, (1, 5), **_error(500, "InternalError", "We encountered an internal error.")),
     ),
@@ -161,14 +164,14 @@ CATALOGUE: tuple[Fault, ...] = (
     Fault(
         "reset",
         "the network resets connections in the middle of requests",
-        "connection errors: Retry behavior, AWS SDKs and Tools Reference Guide",
+        _CONNECTION,
         True,
         _wire(Harm.RESET, _TRANSFERS, 6, (1, 5)),
     ),
     Fault(
         "answer-lost",
         "S3 carries an upload out, and its answer is lost",
-        "connection errors: Retry behavior, AWS SDKs and Tools Reference Guide",
+        _CONNECTION,
         True,
         _wire(Harm.ANSWER_LOST, ("PutObject", "UploadPart"), 6, (1, 4)),
     ),
@@ -203,7 +206,7 @@ CATALOGUE: tuple[Fault, ...] = (
     Fault(
         "outage",
         "S3 answers 503 and does not recover",
-        _ERRORS,
+        _FIVES,
         False,
         _wire(Harm.ERROR, _ALL, 20, None, **_error(503, "ServiceUnavailable", "Service is unable to handle request.")),
     ),
@@ -237,7 +240,7 @@ CATALOGUE: tuple[Fault, ...] = (
     Fault(
         "truncated-download",
         "a download ends in its middle",
-        "connection errors: Retry behavior, AWS SDKs and Tools Reference Guide",
+        _CONNECTION,
         True,
         _wire(Harm.TRUNCATE, ("GetObject",), 1, (1, 4)),
     ),
@@ -251,7 +254,7 @@ CATALOGUE: tuple[Fault, ...] = (
     Fault(
         "disk-full",
         "the instance's disk is full from a save on",
-        "No space left on device: Common errors, SageMaker Developer Guide (VolumeSizeInGB)",
+        _VOLUMES + ": the size is VolumeSizeInGB's, or the instance's own",
         False,
         _disk(DiskHarm.FULL, None),
     ),

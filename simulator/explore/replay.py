@@ -15,7 +15,7 @@ from typing import Any
 
 from simulator.core.errors import EnvironmentFailure, UsageError
 from simulator.core.plan import PROFILES, parse_when, profile_named
-from simulator.explore.trial import Outcome, Schedule, Search, TrialResult
+from simulator.explore.trial import Outcome, Schedule, Search, Trial, TrialResult
 
 REPLAY = "replay.json"
 """Its name in an explore's folder."""
@@ -79,6 +79,11 @@ class ReplayFile:
             result.rules,
             result.evidence,
         )
+
+    @property
+    def trial(self) -> Trial:
+        """What is run again."""
+        return Trial(0, self.schedule, self.label, self.state, self.faults)
 
     def keywords(self) -> dict[str, Any]:
         """The keywords of `simulate()` for the job and its plan; the state and the faults are not among them."""

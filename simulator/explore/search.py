@@ -23,8 +23,9 @@ class Budget:
     seconds: float | None = None
     trials: int | None = None
 
-    def __str__(self) -> str:
-        return f"{self.seconds:g} s" if self.seconds is not None else f"{self.trials} trials"
+    def of(self, total: int | None) -> int | None:
+        """How many of `total` trials there may be, None where nobody knows."""
+        return min((number for number in (self.trials, total) if number is not None), default=None)
 
 
 _BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|)")

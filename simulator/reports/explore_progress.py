@@ -246,6 +246,8 @@ class ExploreBackground(Behind[_Shown]):
 
     def expect(self, total: int | None) -> None:
         """See ExploreView."""
+        self._began = self._monotonic()
+        self.tick(0.0)
         self._put(lambda: self._view.expect(total))
 
 
@@ -254,7 +256,8 @@ def open_explore_view(
     view: str = "auto", total: int | None = None, budget_seconds: float | None = None, stream: TextIO | None = None
 ) -> Iterator[ExploreView]:
     """The view of that name (auto, live, plain, quiet); auto is live on a terminal that can move its cursor, and plain
-    elsewhere. The budget and the estimate count from here."""
+    elsewhere. The budget and the estimate count from here, and anew
+    from `expect`."""
     out = stream or sys.stdout
     live = out.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
     if view == "quiet":

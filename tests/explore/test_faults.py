@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from simulator.core.errors import UsageError
 from simulator.engine.job_run import EngineOptions
+from simulator.explore.fault_verdict import LATE
 from simulator.explore.faults import BY_NAME, CATALOGUE, Faults, fault_trials, not_tried
 from simulator.explore.trial import Outcome, Schedule, Trial, TrialResult
 from simulator.services.wire_faults import Harm, WireFault, WirePlan, operation_of
@@ -106,3 +108,11 @@ def test_a_plan_counts_the_requests_that_it_is_for_and_those_it_harmed() -> None
 )
 def test_a_request_is_told_by_s3s_name(method: str, target: str, operation: str) -> None:
     assert operation_of(method, target) == operation
+
+
+def test_the_page_on_faults_has_every_one() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "faults.md").read_text()
+    for fault in CATALOGUE:
+        assert f"| `{fault.name}` | {fault.imitates} |" in page
+        assert fault.source in page
+    assert all(rule in page for rule in LATE)

@@ -34,7 +34,12 @@ def replay_of(path: Path, **more: Any) -> ReplayFile:
         "interrupt": ["2s"],
     }
     failed = result(9, "save=2", "step=30", outcome=Outcome.FAILED, profile="two-minute", faults={"503": 1})
-    numbers = {"warning_seconds": 1.0, "grace_seconds": 5.0, "seed": 7, "recording": path / "runs" / "one" / "recording"}
+    numbers = {
+        "warning_seconds": 1.0,
+        "grace_seconds": 5.0,
+        "seed": 7,
+        "recording": path / "runs" / "one" / "recording",
+    }
     return ReplayFile.of(settings, failed, Search.SCHEDULES, **(numbers | more))
 
 
