@@ -76,7 +76,7 @@ def _explored_suite(explored: Report, started_at: str) -> ElementTree.Element:
         case.set("time", f"{trial['seconds']:.3f}")
         if trial["outcome"] == Outcome.FAILED:
             _outcome(case, "failure", str(trial["evidence"]), " ".join(trial["rules"]) or "does-not-survive", "")
-        elif trial["outcome"] == Outcome.MISSED:
+        elif trial["outcome"] in (Outcome.MISSED, Outcome.UNDECIDED):
             ElementTree.SubElement(case, "skipped", {"message": printable(str(trial["evidence"]))})
         else:
             _outcome(case, "error", str(trial["evidence"]), str(trial["outcome"]), "")
@@ -86,7 +86,7 @@ def _explored_suite(explored: Report, started_at: str) -> ElementTree.Element:
 
 def _open(explored: Report) -> list[Mapping[str, Any]]:
     """What neither survived nor failed, the gravest first."""
-    order = (Outcome.UNPROVED, Outcome.BROKEN, Outcome.MISSED)
+    order = (Outcome.UNPROVED, Outcome.BROKEN, Outcome.UNDECIDED, Outcome.MISSED)
     return [trial for outcome in order for trial in explored["trials"] if trial["outcome"] == outcome]
 
 

@@ -34,13 +34,14 @@ SHAPES: Mapping[Outcome, Shape] = {
     Outcome.SURVIVED: Shape("o", "good", True, "●"),
     Outcome.RESTARTED: Shape("o", "good", False, "○"),
     Outcome.MISSED: Shape("D", "soft", False, "◇"),
+    Outcome.UNDECIDED: Shape("^", "soft", False, "△"),
     Outcome.BROKEN: Shape("s", "soft", False, "□"),
 }
 _LINES: Sequence[frozenset[Outcome]] = (
     frozenset({Outcome.FAILED}),
     frozenset({Outcome.UNPROVED}),
     frozenset({Outcome.SURVIVED, Outcome.RESTARTED}),
-    frozenset({Outcome.MISSED, Outcome.BROKEN}),
+    frozenset({Outcome.MISSED, Outcome.UNDECIDED, Outcome.BROKEN}),
 )
 
 

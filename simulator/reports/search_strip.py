@@ -22,6 +22,7 @@ WORDS: Mapping[Outcome, str] = {
     Outcome.SURVIVED: "survived",
     Outcome.RESTARTED: "began again, nothing was at stake",
     Outcome.MISSED: "did not take place",
+    Outcome.UNDECIDED: "the fault's doing, as it may be",
     Outcome.BROKEN: "could not be carried out",
 }
 """What people read, the gravest first."""
