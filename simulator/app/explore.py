@@ -18,8 +18,9 @@ from simulator.core.timeline import Timeline
 from simulator.engine.clock import SystemClock
 from simulator.engine.interrupts import UserInterrupt, orderly_interrupts, shielded
 from simulator.explore.coverage import Explored, Smallest, Stop, tried_on
+from simulator.explore.fault_catalogue import CATALOGUE
 from simulator.explore.fault_schedules import fault_schedules
-from simulator.explore.faults import CATALOGUE, fault_trials, not_tried
+from simulator.explore.faults import fault_trials, not_tried
 from simulator.explore.identity import identity
 from simulator.explore.laboratory import Laboratory, LabSpec, Start, StoreKind, TrialRun, make_runtime
 from simulator.explore.points import Points, points_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from simulator.app.simulate import Result, plan_and_job, run_settings
 from simulator.engine.interrupts import orderly_interrupts
 from simulator.explore.laboratory import Laboratory, Start, make_runtime
 from simulator.explore.replay import ReplayFile, read_replay
-from simulator.reports.folder import RunFolder
+from simulator.reports.folder import TIMELINE, RunFolder
 from simulator.reports.summary import print_summary
 from simulator.runtimes.port import RuntimeName
 
