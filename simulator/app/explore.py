@@ -18,8 +18,9 @@ from simulator.core.timeline import Timeline
 from simulator.engine.clock import SystemClock
 from simulator.engine.interrupts import UserInterrupt, orderly_interrupts, shielded
 from simulator.explore.coverage import Explored, Smallest, Stop, tried_on
+from simulator.explore.fault_catalogue import CATALOGUE
 from simulator.explore.fault_schedules import fault_schedules
-from simulator.explore.faults import CATALOGUE, fault_trials, not_tried
+from simulator.explore.faults import fault_trials, not_tried
 from simulator.explore.identity import identity
 from simulator.explore.laboratory import Laboratory, LabSpec, Start, StoreKind, TrialRun, make_runtime
 from simulator.explore.points import Points, points_of
@@ -254,7 +255,7 @@ class _Exploration:
             trial = _without_faults(failure.trial)
             if trial.schedule.interruptions:
                 self._view.say(f"making it smaller: {told(failure)}")
-                tries = Tries(run, len(self._searched.results) + 1)
+                tries = Tries(run, len(self._searched.results) + 1, failure.rules)
                 smallest = shrink(trial.schedule, points, tuple(self._profiles), tries)
                 trial = replace(trial, schedule=smallest, label=str(smallest))
             self._view.say(f"confirming it with a cold start and moto: {trial.label}")

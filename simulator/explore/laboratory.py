@@ -108,48 +108,47 @@ class Laboratory:
 
     def run(self, trial: Trial) -> TrialRun:
         """Carry a trial out and judge it. Raises UserInterrupt; a machine that fails makes the trial `broken`."""
-        if trial.faults:
-            return self._under_faults(trial)
         began = time.monotonic()
         plan = self.spec.plan(trial.schedule)
         clock = SystemClock()
         log: deque[tuple[int, bytes]] = deque(maxlen=LOG_LINES)
         recorder = Recorder(clock, log_listeners=[lambda attempt, line: log.append((attempt, line))])
+        timeline, verdict = recorder.timeline, None
         try:
-            verdict, timeline = self._judged(trial, plan, recorder, clock)
+            if trial.faults:
+                result, verdict = self._under_faults(trial, plan, recorder, clock)
+            else:
+                verdict, timeline = self._judged(trial, plan, recorder, clock)
+                result = result_of(trial, verdict, time.monotonic() - began, self.last_progress)
         except EnvironmentFailure as failure:
             result = TrialResult(
                 trial, Outcome.BROKEN, f"{failure.what}: {failure.why}", seconds=time.monotonic() - began
             )
-            return TrialRun(result, plan, clock, recorder.timeline, None, log)
-        result = result_of(trial, verdict, time.monotonic() - began, self.last_progress)
         # An attempt at a recorded state is the second: the first is the recorded one, whose instance went.
         told = [(attempt + 1, line) for attempt, line in log] if trial.state else log
         return TrialRun(result, plan, clock, timeline, verdict, told)
 
-    def _under_faults(self, trial: Trial) -> TrialRun:
+    def _under_faults(
+        self, trial: Trial, plan: Plan, recorder: Recorder, clock: SystemClock
+    ) -> tuple[TrialResult, Verdict | None]:
         """A trial with faults on the way: always with moto, and judged with an eye on whose doing it is."""
         began = time.monotonic()
-        faults, plan, clock = Faults.from_dict(trial.faults), self.spec.plan(trial.schedule), SystemClock()
-        log: deque[tuple[int, bytes]] = deque(maxlen=LOG_LINES)
-        config = self.spec.job.CheckpointConfig
+        faults, bucket = Faults.from_dict(trial.faults), self.spec.job.CheckpointConfig.bucket
         ended: Verdict | EnvironmentFailure
-        with (
-            self._place() as (scratch, run_id),
-            harmed(self._moto, config.bucket, self._own_prefix(run_id), scratch, faults) as bench,
-        ):
-            recorder = Recorder(clock, [bench.on_event], [lambda attempt, line: log.append((attempt, line))])
-            try:
+        with self._place() as (scratch, run_id):
+            prefix = self._own_prefix(run_id)
+            with harmed(self._moto, bucket, prefix, scratch, faults) as bench:
+                recorder.listen(bench.on_event)
                 options = faults.options(self.spec.options)
-                self._job_run(plan, recorder, clock, bench.store, bench.scratch, run_id, options).run()
-                ended = judge(recorder.timeline, baseline=self.baseline)
-            except EnvironmentFailure as failure:
-                ended = failure
-            evidence = bench.evidence()
+                try:
+                    self._job_run(plan, recorder, clock, bench.store, bench.scratch, run_id, options).run()
+                    ended = judge(recorder.timeline, baseline=self.baseline)
+                except EnvironmentFailure as failure:
+                    ended = failure
+                evidence = bench.evidence()
         seconds = time.monotonic() - began
         result = judge_fault(trial, ended, evidence, seconds, lambda: self._control(trial.schedule), self.last_progress)
-        verdict = ended if isinstance(ended, Verdict) else None
-        return TrialRun(result, plan, clock, recorder.timeline, verdict, log)
+        return result, ended if isinstance(ended, Verdict) else None
 
     def _control(self, schedule: Schedule) -> TrialResult:
         """What comes of a schedule without faults."""

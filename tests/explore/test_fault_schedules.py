@@ -18,13 +18,13 @@ POINTS = Points(
 PROFILES = ("two-minute", "sudden", "sagemaker")
 
 
-def test_the_middle_of_everything_comes_with_the_sharpest_profile_and_once_with_the_gentlest() -> None:
+def test_the_middle_of_everything_comes_with_the_sharpest_profile_and_an_early_step_with_the_gentlest() -> None:
     assert fault_schedules(POINTS, PROFILES) == [
         Schedule(("uploaded=2",), "sudden"),
         Schedule(("step=5",), "sudden"),
         Schedule(("uploaded=2", "uploaded=2"), "sudden"),
         Schedule(("uploaded=2", "download"), "sudden"),
-        Schedule(("step=5",), "two-minute"),
+        Schedule(("step=1",), "two-minute"),
     ]
 
 

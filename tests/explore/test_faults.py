@@ -9,8 +9,9 @@ import pytest
 
 from simulator.core.errors import UsageError
 from simulator.engine.job_run import EngineOptions
+from simulator.explore.fault_catalogue import BY_NAME, CATALOGUE
 from simulator.explore.fault_verdict import LATE
-from simulator.explore.faults import BY_NAME, CATALOGUE, Faults, fault_trials, not_tried
+from simulator.explore.faults import Faults, fault_trials, not_tried
 from simulator.explore.trial import Outcome, Schedule, Trial, TrialResult
 from simulator.services.wire_faults import Harm, WireFault, WirePlan, operation_of
 

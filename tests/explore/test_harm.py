@@ -17,8 +17,9 @@ from simulator.core.timeline import Kind, Timeline
 from simulator.engine.clock import SystemClock
 from simulator.engine.job_run import EngineOptions, JobRun
 from simulator.engine.recorder import Recorder
+from simulator.explore.fault_catalogue import BY_NAME
 from simulator.explore.fault_verdict import judge_fault
-from simulator.explore.faults import BY_NAME, Faults
+from simulator.explore.faults import Faults
 from simulator.explore.harm import Evidence, harmed
 from simulator.explore.trial import Outcome, Schedule, Trial, TrialResult
 from simulator.services.faulty_disk import DiskFault, DiskHarm, why_no_mounts
