@@ -36,8 +36,9 @@ have carried every file there and back. Lag is the time from a script's `close()
 
 ## Schedules a minute
 
-The bundled trainer, 60 steps of iris, lost at step 30 without notice and run to its end: attempt, restore, attempt,
-verdict. One at a time; as `explore` runs them, with the folder store. A search runs as many at once as it has cores.
+The bundled trainer, 60 steps of iris, lost without notice once its first checkpoint is in S3, and run to its end:
+attempt, restore, attempt, verdict. One at a time, and with the folder store, as `explore` has them; a search runs as many
+at once as it has cores. *Ready* is what comes once before: of a zygote, the imports.
 
 {schedules}
 

@@ -20,7 +20,7 @@ from simulator.runtimes.port import RuntimeName
 
 ROUNDS = 5
 STEPS = {"epochs": "6", "save_every_steps": "20"}  # 60 steps of iris
-TRIAL = Trial(1, Schedule(("step=30",), "sudden"), "step=30")
+TRIAL = Trial(1, Schedule(("uploaded=1",), "sudden"), "uploaded=1")  # about step 30, and never before it counts
 
 
 @dataclass(frozen=True)

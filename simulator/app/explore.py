@@ -255,7 +255,7 @@ class _Exploration:
             trial = _without_faults(failure.trial)
             if trial.schedule.interruptions:
                 self._view.say(f"making it smaller: {told(failure)}")
-                tries = Tries(run, len(self._searched.results) + 1)
+                tries = Tries(run, len(self._searched.results) + 1, failure.rules)
                 smallest = shrink(trial.schedule, points, tuple(self._profiles), tries)
                 trial = replace(trial, schedule=smallest, label=str(smallest))
             self._view.say(f"confirming it with a cold start and moto: {trial.label}")

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from simulator.explore.strip import Landmark, Strip
-from simulator.explore.trial import COUNTED, SOUND, Outcome, Schedule, Search, TrialResult
+from simulator.explore.trial import COUNTED, SOUND, Outcome, Schedule, Search, Trial, TrialResult
 
 
 class Stop(StrEnum):
@@ -163,11 +163,21 @@ class Explored:
         }
 
 
-def tried_on(strip: Strip | None, results: Iterable[TrialResult]) -> tuple[Tried, ...]:
-    """Results with their interruptions' places on the recorded run; without one the places are not known."""
+def tried_on(
+    strip: Strip | None, results: Iterable[TrialResult], left_at: Mapping[str, float] | None = None
+) -> tuple[Tried, ...]:
+    """Results with their interruptions' places on the recorded run; without one the places are not known. `left_at`:
+    when in the recorded run (seconds of its clock) an instance would have left each state of S3, by the state's name.
+    """
     if strip is None:
         return tuple(Tried(result) for result in results)
-    return tuple(Tried(result, strip.places(result.trial.schedule.interruptions)) for result in results)
+    return tuple(Tried(result, _places(strip, result.trial, left_at or {})) for result in results)
+
+
+def _places(strip: Strip, trial: Trial, left_at: Mapping[str, float]) -> tuple[float | None, ...]:
+    if trial.state in left_at:
+        return (strip.place_at(left_at[trial.state]), *strip.places(trial.schedule.interruptions))
+    return strip.places(trial.schedule.interruptions)
 
 
 def coverage_line(parts: Sequence[Explored]) -> str:

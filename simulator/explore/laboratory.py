@@ -27,7 +27,7 @@ from simulator.explore.fault_verdict import judge_fault
 from simulator.explore.faults import Faults
 from simulator.explore.harm import harmed
 from simulator.explore.recording import Recording, RunRecording
-from simulator.explore.splice import judge_state
+from simulator.explore.splice import judge_state, spliced
 from simulator.explore.states import CrashState
 from simulator.explore.trial import Outcome, Schedule, Trial, TrialResult, result_of
 from simulator.runtimes.ownership import make_scratch
@@ -113,18 +113,20 @@ class Laboratory:
         clock = SystemClock()
         log: deque[tuple[int, bytes]] = deque(maxlen=LOG_LINES)
         recorder = Recorder(clock, log_listeners=[lambda attempt, line: log.append((attempt, line))])
-        verdict: Verdict | None = None
+        timeline, verdict = recorder.timeline, None
         try:
             if trial.faults:
                 result, verdict = self._under_faults(trial, plan, recorder, clock)
             else:
-                verdict = self._judged(trial, plan, recorder, clock)
+                verdict, timeline = self._judged(trial, plan, recorder, clock)
                 result = result_of(trial, verdict, time.monotonic() - began, self.last_progress)
         except EnvironmentFailure as failure:
             result = TrialResult(
                 trial, Outcome.BROKEN, f"{failure.what}: {failure.why}", seconds=time.monotonic() - began
             )
-        return TrialRun(result, plan, clock, recorder.timeline, verdict, log)
+        # An attempt at a recorded state is the second: the first is the recorded one, whose instance went.
+        told = [(attempt + 1, line) for attempt, line in log] if trial.state else log
+        return TrialRun(result, plan, clock, timeline, verdict, told)
 
     def _under_faults(
         self, trial: Trial, plan: Plan, recorder: Recorder, clock: SystemClock
@@ -154,13 +156,14 @@ class Laboratory:
             self._controls[schedule] = self.run(Trial(0, schedule, str(schedule))).result
         return self._controls[schedule]
 
-    def _judged(self, trial: Trial, plan: Plan, recorder: Recorder, clock: SystemClock) -> Verdict:
+    def _judged(self, trial: Trial, plan: Plan, recorder: Recorder, clock: SystemClock) -> tuple[Verdict, Timeline]:
         if not trial.state:
             self._carry_out(plan, recorder, clock)
-            return judge(recorder.timeline, baseline=self.baseline)
+            return judge(recorder.timeline, baseline=self.baseline), recorder.timeline
         recording, state = self.recording, self._states[trial.state]
         self._carry_out(plan, recorder, clock, lambda store: recording.fill(store, state))
-        return judge_state(recording, state, recorder.timeline, self.baseline.runs if self.baseline else ())
+        verdict = judge_state(recording, state, recorder.timeline, self.baseline.runs if self.baseline else ())
+        return verdict, spliced(recording, state, recorder.timeline)
 
     def _carry_out(
         self,

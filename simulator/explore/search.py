@@ -141,10 +141,14 @@ def numbered(schedules: Iterable[Schedule], first: int = 1) -> Iterator[Trial]:
 
 
 class Tries:
-    """Whether schedules fail, asked of the pool in batches: what shrinking asks for. A schedule is tried once."""
+    """Whether schedules fail, asked of the pool in batches: what shrinking asks for. A schedule is tried once.
 
-    def __init__(self, run: Run, first_number: int) -> None:
+    `rules`: only failures by one of these count, so that the smallest schedule shows the failure that was found and no
+    other; none given, all count."""
+
+    def __init__(self, run: Run, first_number: int, rules: Iterable[str] = ()) -> None:
         self._run, self._numbers = run, itertools.count(first_number)
+        self._rules = frozenset(rules)
         self._failed: dict[Schedule, TrialResult] = {}
         self._sound: set[Schedule] = set()
 
@@ -152,7 +156,7 @@ class Tries:
         """For each schedule whether the script fails under it."""
         new = dict.fromkeys(s for s in schedules if s not in self._failed and s not in self._sound)
         for result in self._run([Trial(next(self._numbers), schedule, str(schedule)) for schedule in new]):
-            if result.outcome is Outcome.FAILED:
+            if result.outcome is Outcome.FAILED and (not self._rules or self._rules & set(result.rules)):
                 self._failed[result.trial.schedule] = result
             else:
                 self._sound.add(result.trial.schedule)

@@ -56,15 +56,15 @@ class Strip:
         at: float | None = None
         for text in interruptions:
             at = None if found and at is None else self._hit(text, at)
-            found.append(None if at is None else self._place(at))
+            found.append(None if at is None else self.place_at(at))
         return tuple(found)
 
     def landmarks(self) -> tuple[Landmark, ...]:
         """Saves that ended, uploads that ended and epochs' ends, in order of time."""
         marks = [
-            *_thinned([Landmark(Deed.SAVE, self._place(event.at)) for event in self._of(Kind.FILE_SETTLED)]),
-            *_thinned([Landmark(Deed.UPLOAD, self._place(event.at)) for event in self._of(Kind.UPLOAD_FINISHED)]),
-            *_thinned([Landmark(Deed.EPOCH, self._place(at)) for at in self._epoch_ends()]),
+            *_thinned([Landmark(Deed.SAVE, self.place_at(event.at)) for event in self._of(Kind.FILE_SETTLED)]),
+            *_thinned([Landmark(Deed.UPLOAD, self.place_at(event.at)) for event in self._of(Kind.UPLOAD_FINISHED)]),
+            *_thinned([Landmark(Deed.EPOCH, self.place_at(at)) for at in self._epoch_ends()]),
         ]
         return tuple(sorted(marks, key=lambda mark: mark.at))
 
@@ -89,7 +89,7 @@ class Strip:
                 return at if at <= self.end else None
         return None
 
-    def _place(self, at: float) -> float:
+    def place_at(self, at: float) -> float:
         whole = self.seconds or 1.0
         return round(min(1.0, max(0.0, (at - self.start) / whole)), 5)
 

@@ -105,10 +105,10 @@ def test_a_search_goes_on_where_it_was_and_only_as_the_same_search(tmp_path: Pat
 def test_the_same_seed_gives_the_same_trials_and_results(tmp_path: Path) -> None:
     results = []
     for name in ("one", "two"):
-        found = search(tmp_path / name, NEVER_LOADS, trials=6)
+        found = search(tmp_path / name, SURVIVES, trials=5)
         results.append(sorted(result.told for result in read_search(found.folder).results))
     assert results[0] == results[1]
-    assert {outcome for _, outcome, _ in results[0]} >= {Outcome.FAILED.value}
+    assert Outcome.SURVIVED.value in {outcome for _, outcome, _ in results[0]}
 
 
 def test_a_script_that_fails_by_itself_is_not_searched(tmp_path: Path) -> None:

@@ -96,6 +96,13 @@ def test_places_come_from_the_recorded_run():
     assert tried_on(None, [result(1, "step=20")])[0].places == ()
 
 
+def test_a_state_is_where_an_instance_would_have_left_it():
+    strip = Strip(_recorded())
+    halfway = strip.start + strip.seconds / 2
+    known, unknown = tried_on(strip, [result(1, state="one"), result(2, state="two")], {"one": halfway})
+    assert (known.places, unknown.places) == ((0.5,), ())
+
+
 def test_the_report_holds_every_trial_in_its_order_as_json_does():
     smallest = Smallest(
         Schedule(("save=2",), "sudden"), "save=2", "a torn file", ("SPOT004",), found_as=2, replay="replay.json"

@@ -117,6 +117,12 @@ def test_shrinking_tries_a_schedule_once():
     assert (script.ran, tries.count) == ([100, 101, 102], 3)
 
 
+@pytest.mark.parametrize(("rules", "counts"), [((), True), (("SPOT002", "SPOT009"), True), (("SPOT001",), False)])
+def test_only_the_failure_that_was_found_is_made_smaller(rules, counts):
+    tries = Tries(Script(1), 1, rules)
+    assert tries(schedules(1)) == [counts]
+
+
 @pytest.mark.parametrize(
     ("text", "budget"),
     [

@@ -139,7 +139,10 @@ def test_going_on_wrongly_from_a_mixed_save_is_told_by_the_uninterrupted_runs(re
     state = holding(recording, weights=6, position=3)
     verdict = judge_state(recording, state, resumed(recording, state, 3, loss=7.0), [a_run(), a_run()])
 
-    assert "SPOT008" in {finding.rule for finding in verdict.findings if finding.severity == "error"}
+    (diverged,) = [finding for finding in verdict.findings if finding.severity == "error"]
+    assert diverged.rule == "SPOT008"
+    assert "files of two saves (mixed generations" in diverged.message
+    assert verdict.reason.why == diverged.message
 
 
 def test_beginning_at_the_start_is_no_fault_where_no_save_was_whole(recording: Recording) -> None:

@@ -56,6 +56,15 @@ def test_own_modules_are_read_where_they_are_imported_and_never_run(tmp_path: Pa
     assert [s.split()[1] for s in found] == ["first", "second", "third", "fifth", "fourth", "sixth"]
 
 
+def test_a_folder_of_data_hides_no_library(tmp_path: Path) -> None:
+    (tmp_path / "datasets").mkdir()
+    assert statements(tmp_path, "import datasets\nimport parts.one\n", **{"parts/one": "import a\n"}) == [
+        "import datasets",
+        "import a",
+    ]
+    assert preload_of(tmp_path, "train.py").own == {"train"}
+
+
 def test_what_the_script_sets_by_constants_is_set_before_what_comes_after(tmp_path: Path) -> None:
     script = (
         "import os\nfrom os import environ\nimport a\nos.environ['A'] = '1'\nenviron.setdefault('B', '2')\n"

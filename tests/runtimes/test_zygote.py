@@ -13,7 +13,7 @@ import pytest
 from simulator.core.job import CheckpointConfig, TrainingJob
 from simulator.runtimes.port import AttemptSpec, Runtime
 from simulator.runtimes.process import Isolation, ProcessRuntime, ZygoteRuntime, best_isolation
-from simulator.runtimes.process.isolation import problem_with
+from simulator.runtimes.process.isolation import building, problem_with
 from simulator.runtimes.process.runtime import CODE
 from tests.runtimes.contract import RuntimeContract, ShutInContract
 
@@ -229,6 +229,36 @@ def test_an_import_that_leaves_a_thread_behind_makes_attempts_start_cold(tmp_pat
     assert run(zygotes, tmp_path, script, path, **{"library/threaded.py": thread}) == (0, ["done"])
     assert "busy" in zygotes.cold_because
     assert any("busy" in sentence for sentence in zygotes.fidelity_lost)
+
+
+def test_a_zygote_that_cannot_fork_leaves_attempts_to_start_cold(tmp_path: Path) -> None:
+    if best_isolation() is Isolation.PLAIN:
+        pytest.skip("there is nothing to fork into without namespaces")
+    zygotes = ZygoteRuntime()
+    assert run(zygotes, tmp_path / "1", "print('forked')")[1] == ["forked"]
+    (zygote,) = zygotes._zygotes.values()
+    assert zygote._process is not None
+    zygote._process.end()
+    assert run(zygotes, tmp_path / "2", "print('cold')") == (0, ["cold"])
+    assert "the zygote did not fork" in zygotes.cold_because
+    zygotes.close()
+
+
+def test_an_instance_that_a_fork_could_not_enter_is_entered_cold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if best_isolation() is Isolation.PLAIN:
+        pytest.skip("there is nothing to fork into without namespaces")
+
+    def failing(*arguments: object) -> list[str]:
+        build = building(*arguments)  # type: ignore[arg-type]
+        return ["/bin/sh", "-c", '"$@"; exit 1', "sh", *build]
+
+    monkeypatch.setattr("simulator.runtimes.process.zygote.building", failing)
+    zygotes = ZygoteRuntime()
+    assert run(zygotes, tmp_path, "print('cold')") == (0, ["cold"])
+    assert "could not be built" in zygotes.cold_because
+    zygotes.close()
 
 
 def test_closing_ends_what_still_runs_and_leaves_nothing(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ class Forked:
     def __init__(self, status: socket.socket, output: int, said_before: bytes, timeout_seconds: float) -> None:
         self._status, self.said_before = status, said_before
         self._pidfd = -1
-        self._reading = threading.Lock()
+        self._reading, self._sending = threading.Lock(), threading.Lock()
         self._code: int | None = None
         self._output = os.fdopen(output, "rb", buffering=0)
         self.output = output
@@ -156,21 +156,25 @@ class Forked:
 
     def signal(self, signum: signal.Signals) -> bool:
         """Signal the fork; its pid cannot be another's by now, as it is named by a pidfd."""
-        if self.wait(0) is not None or self._pidfd < 0:
-            return False
-        try:
-            signal.pidfd_send_signal(self._pidfd, signum)
-        except ProcessLookupError:
-            return False
-        return True
+        with self._sending:
+            if self.wait(0) is not None or self._pidfd < 0:
+                return False
+            try:
+                signal.pidfd_send_signal(self._pidfd, signum)
+            except ProcessLookupError:
+                return False
+            return True
 
     def end(self) -> None:
         """The kernel takes the whole namespace with its PID 1."""
-        if self._pidfd >= 0:
-            self.signal(signal.SIGKILL)
-            self.wait(None)
+        if self._pidfd < 0:
+            return
+        self.signal(signal.SIGKILL)
+        self.wait(None)
+        with self._sending:
             pidfd, self._pidfd = self._pidfd, -1
-            os.close(pidfd)
+            if pidfd >= 0:
+                os.close(pidfd)
 
 
 def _pid_of(pidfd: int) -> int | None:

@@ -36,12 +36,17 @@ def preload_of(source_dir: Path, entry_script: str) -> Preload:
 
 
 def own_names(folder: Path) -> frozenset[str]:
-    """The top-level modules and packages that a script in this folder would find beside it."""
-    names = set()
-    for path in folder.iterdir():
-        if path.is_dir() or path.suffix in (".py", ".so"):
-            names.add(path.name.partition(".")[0])
-    return frozenset(name for name in names if name.isidentifier())
+    """The top-level modules and packages that a script in this folder finds beside it, whatever else is installed."""
+    return frozenset(
+        path.name.partition(".")[0]
+        for path in folder.iterdir()
+        if path.suffix in (".py", ".so") or (path / "__init__.py").is_file()
+    )
+
+
+def _namespaces(folder: Path) -> frozenset[str]:
+    """Folders that are packages without an __init__.py, unless another package of that name is installed."""
+    return frozenset(path.name for path in folder.iterdir() if path.is_dir() and any(path.glob("*.py")))
 
 
 class _Opaque(Exception):
@@ -51,6 +56,7 @@ class _Opaque(Exception):
 class _Reader:
     def __init__(self, folder: Path, own: frozenset[str]) -> None:
         self._folder, self.own = folder, own
+        self._beside = own | _namespaces(folder)
         self._read: set[Path] = set()
         self._ended = False
 
@@ -128,7 +134,7 @@ class _Reader:
                 return
 
     def _is_own(self, module: str) -> bool:
-        return module.partition(".")[0] in self.own
+        return module.partition(".")[0] in self._beside
 
 
 def _sets_environment(node: ast.AST) -> str | None:

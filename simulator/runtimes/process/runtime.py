@@ -179,11 +179,18 @@ class ProcessAttempt:
 
 def remove_instance(folder: Path) -> list[str]:
     """Remove an instance's folder, whose mounts are gone; returns what could not be removed."""
-    for work in folder.glob("work/**/work"):  # the overlay leaves folders without any right
-        with suppress(OSError):
-            work.chmod(0o700)
+    remove_view(folder)
     shutil.rmtree(folder, ignore_errors=True)
     return [str(folder)] if folder.exists() else []
+
+
+def remove_view(instance: Path) -> None:
+    """Remove what enter.sh made in an instance, so that it could begin anew."""
+    for work in instance.glob("work/**/work"):  # the overlay leaves folders without any right
+        with suppress(OSError):
+            work.chmod(0o700)
+    for name in ("root", "upper", "work"):
+        shutil.rmtree(instance / name, ignore_errors=True)
 
 
 def spawn(spec: AttemptSpec, mode: Isolation, python: str) -> Spawned:

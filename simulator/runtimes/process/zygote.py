@@ -33,6 +33,7 @@ from simulator.runtimes.process.runtime import (
     environment_of,
     lay_out,
     remove_instance,
+    remove_view,
     spawn_zygote,
 )
 
@@ -94,6 +95,7 @@ class ZygoteRuntime(ProcessRuntime):
                 return zygote.fork(spec)
             except OSError as error:
                 self.cold_because = f"the zygote did not fork: {error}"
+                remove_view(spec.instance_dir)
         return super()._enter(spec)
 
     def _zygote_for(self, spec: AttemptSpec) -> _Zygote | None:

@@ -25,7 +25,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-VARIABLE = "SPOT_SIMULATOR_ZYGOTE"  # the socket's number
+VARIABLE = "SPOT_SIMULATOR_ZYGOTE"  # the socket's number; zygote.py sets it
 MACHINE = "/.machine"  # where enter.sh left the machine
 PACKET_BYTES = 1 << 20
 IDLE_SECONDS = 5.0  # how long the threads of libraries may take to rest
@@ -39,6 +39,8 @@ def main() -> None:
     """Be a zygote; returns in the forks only."""
     control = socket.socket(fileno=int(os.environ.pop(VARIABLE)))
     try:
+        if sys.version_info < (3, 9):  # noqa: UP036 - whichever Python the user trains with
+            raise RuntimeError("its Python is older than 3.9")
         order = json.loads(control.recv(PACKET_BYTES))
         _as_if_never_here(order["python_path"])
         scripted = _imported(order["statements"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from linear import checkpoint, step, tf, train
 
-FOLDER, LOCAL, KEEP = Path("/opt/ml/checkpoints"), tempfile.mkdtemp(), 3
+FOLDER, LOCAL, KEEP = Path("/opt/ml/checkpoints"), tempfile.mkdtemp(), 2
 
 
 def archives():

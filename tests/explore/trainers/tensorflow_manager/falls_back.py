@@ -25,7 +25,7 @@ def newest_whole(folder):
     return next((prefix for number in numbers if is_whole(prefix := f"{folder}/ckpt-{number}")), None)
 
 
-manager = tf.train.CheckpointManager(checkpoint, FOLDER, max_to_keep=3)
+manager = tf.train.CheckpointManager(checkpoint, FOLDER, max_to_keep=2)
 newest = newest_whole(FOLDER)
 if newest:
     checkpoint.restore(newest).assert_consumed()

@@ -2,7 +2,7 @@
 
 from linear import checkpoint, tf, train
 
-manager = tf.train.CheckpointManager(checkpoint, "/opt/ml/checkpoints", max_to_keep=3)
+manager = tf.train.CheckpointManager(checkpoint, "/opt/ml/checkpoints", max_to_keep=2)
 latest = tf.train.latest_checkpoint("/opt/ml/checkpoints")
 checkpoint.restore(latest)
 print(f"restored {latest}" if latest else "from the start", flush=True)

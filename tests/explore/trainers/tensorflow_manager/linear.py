@@ -6,7 +6,8 @@ import time
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import tensorflow as tf
 
-STEPS, EVERY = 30, 5
+STEPS, EVERY = 20, 5
+STEP_SECONDS = 0.5  # saves are so far apart that no upload of one is still under way at the next
 
 weights = tf.Variable(tf.zeros([64, 16]))
 momentum = tf.Variable(tf.zeros_like(weights))
@@ -25,7 +26,7 @@ def train(save):
             loss = tf.reduce_mean(tf.square(x @ (weights - truth)))
         momentum.assign(0.8 * momentum + tape.gradient(loss, weights))
         weights.assign_sub(0.5 * momentum)
-        time.sleep(0.1)
+        time.sleep(STEP_SECONDS)
         print(f"step={int(step)} loss={float(loss):.6f}", flush=True)
         if int(step) % EVERY == 0:
             save()
