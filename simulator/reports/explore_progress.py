@@ -30,6 +30,7 @@ LEAST_RESULTS = 4  # before which there is no estimate
 LINE_SECONDS = 10.0  # between two plain lines, failures apart
 LINE_RESULTS = 50
 REFRESH_SECONDS = 0.1
+OVER = "the budget has ended; what is under way is finished"
 _WORDS = {
     Outcome.SURVIVED: "survived",
     Outcome.FAILED: "failed",
@@ -76,6 +77,8 @@ class ExploreProgress:
     def estimate(self, now: float) -> str:
         """What is left, as far as the rate tells: `about 3 min 20 s left`, `the budget holds about 120 more`."""
         rate, left = self.rate(now), self.budget_left(now)
+        if left == 0:
+            return OVER
         if rate is None:
             return "" if left is None else f"{seconds(round(left))} of the budget left"
         if self.total is not None:
@@ -107,7 +110,7 @@ class ExploreView(Protocol):
         ...
 
     def expect(self, total: int | None) -> None:
-        """How many trials there will be, where that is known only now."""
+        """The first trials begin, and so many there will be; None: nobody knows. Time is counted from here."""
         ...
 
 
@@ -152,8 +155,9 @@ class ExploreBar:
             self._refresh()
 
     def expect(self, total: int | None) -> None:
-        """See ExploreView."""
+        """See ExploreView; time begins anew."""
         self._progress.total = total
+        self._now, self._shown_at = 0.0, -1.0
 
     def tick(self, now: float) -> None:
         """Show the time."""
@@ -192,8 +196,9 @@ class ExploreLines:
         self._tell_if_due(at)
 
     def expect(self, total: int | None) -> None:
-        """See ExploreView."""
+        """See ExploreView; time begins anew."""
         self._progress.total = total
+        self._told_at = 0.0
 
     def tick(self, now: float) -> None:
         """Time passed."""
@@ -256,8 +261,7 @@ def open_explore_view(
     view: str = "auto", total: int | None = None, budget_seconds: float | None = None, stream: TextIO | None = None
 ) -> Iterator[ExploreView]:
     """The view of that name (auto, live, plain, quiet); auto is live on a terminal that can move its cursor, and plain
-    elsewhere. The budget and the estimate count from here, and anew
-    from `expect`."""
+    elsewhere. The budget and the estimate count from here, and anew from `expect`."""
     out = stream or sys.stdout
     live = out.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
     if view == "quiet":
@@ -287,11 +291,10 @@ def bar(progress: ExploreProgress, now: float) -> RenderableType:
     row.add_column(no_wrap=True)
     row.add_column(no_wrap=True)
     row.add_column(no_wrap=True, overflow="ellipsis")
-    left = progress.budget_left(now)
     row.add_row(
         progress.of_how_many(),
         _bar_of(progress, now),
-        Text(progress.estimate(now) if left != 0 else "the budget has ended; what is under way is finished", "dim"),
+        Text(progress.estimate(now), "dim"),
     )
     counts = Text()
     for outcome, word in _WORDS.items():

@@ -12,7 +12,9 @@ from simulator.reports.explore_progress import (
     LEAST_RESULTS,
     LINE_RESULTS,
     LINE_SECONDS,
+    OVER,
     WINDOW,
+    ExploreBackground,
     ExploreBar,
     ExploreLines,
     ExploreProgress,
@@ -108,6 +110,22 @@ def test_the_bar_shows_counts_the_estimate_and_the_last_failure():
 
 def test_the_bar_says_when_the_budget_is_over():
     assert "the budget has ended" in shown(progress(20, budget=10), 20)
+
+
+def test_a_line_says_when_the_budget_is_over():
+    assert progress(20, budget=10).estimate(20) == OVER == progress(0, budget=10).estimate(20)
+
+
+def test_time_counts_from_when_the_trials_begin():
+    now = [0.0]
+    stream = io.StringIO()
+    behind = ExploreBackground(ExploreLines(None, 60, stream), lambda: now[0])
+    now[0] = 100.0  # so long the recording took
+    behind.expect(2)
+    now[0] = 103.0
+    behind.on_result(result(1, "save", outcome=Outcome.FAILED))
+    behind.close()
+    assert stream.getvalue().startswith("[    3.0 s] failed")
 
 
 def test_a_narrow_terminal_is_no_error():
