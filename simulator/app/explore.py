@@ -120,6 +120,7 @@ class _Exploration:
         self._recorded: Recording | None = None
         self._searched: Searched | None = None
         self._total: int | None = None
+        self._left_at: dict[str, float] = {}  # of a search over states: when the instance went, by the state's name
 
     def _saved(self, folder: Path) -> SavedSearch:
         saved = read_search(folder)
@@ -217,6 +218,7 @@ class _Exploration:
             case Search.STATES:
                 states = self._recorded.states(MOST_STATES)
                 alone = Schedule((), "sudden")
+                self._left_at = {state.name: state.at_seconds for state in states}
                 trials = [Trial(number, alone, state.how, state.name) for number, state in enumerate(states, 1)]
                 return iter(trials), len(trials)
             case Search.FAULTS:
@@ -228,7 +230,7 @@ class _Exploration:
                 return iter(trials), len(trials)
             case Search.SCHEDULES:
                 drawn = schedules(points, names, self._settings.seed, MOST_SCHEDULES)
-                return numbered(drawn), min(extent(points, names).total, MOST_SCHEDULES)
+                return numbered(drawn), extent(points, names).total
 
     def _search(self, run: Run, trials: Iterator[Trial]) -> Searched:
         facts = {**self._identity, "start": self._start.value}
@@ -317,7 +319,7 @@ class _Exploration:
         return Explored(
             search=self._options.search,
             seed=self._settings.seed,
-            tried=tried_on(strip, self._searched.results),
+            tried=tried_on(strip, self._searched.results, self._left_at),
             total=self._total,
             stopped=self._searched.stopped,
             seconds=self._searched.seconds,

@@ -40,6 +40,7 @@ _WORDS = {
     Outcome.BROKEN: "broken",
     Outcome.UNDECIDED: "the fault's doing",
 }
+FAILURES_TOLD = 8  # one by one, besides the first with each set of rules; a broken script fails a thousand times
 _STYLES = {Outcome.SURVIVED: "green", Outcome.FAILED: "bold red"}
 
 
@@ -98,6 +99,25 @@ class ExploreProgress:
         return count(self.done, "trial") if self.total is None else f"{self.done} of {self.total}"
 
 
+class Told:
+    """Which failures are told one by one: the first few, and the first of each kind."""
+
+    def __init__(self) -> None:
+        self._kinds: set[tuple[str, ...]] = set()
+        self._count = 0
+
+    def line(self, result: TrialResult) -> str | None:
+        """What is told of a result as it comes, None for nothing."""
+        if result.outcome not in (Outcome.FAILED, Outcome.BROKEN):
+            return None
+        kind = (result.outcome.value, *result.rules)
+        new, self._count = kind not in self._kinds, self._count + 1
+        self._kinds.add(kind)
+        if new or self._count <= FAILURES_TOLD:
+            return told(result)
+        return "further failures of these kinds are only counted here" if self._count == FAILURES_TOLD + 1 else None
+
+
 class ExploreView(Protocol):
     """What is told of a search while it goes on. Every method returns at once and never raises."""
 
@@ -130,6 +150,7 @@ class ExploreBar:
     ) -> None:
         self._console = Console(file=stream, highlight=False, markup=False, emoji=False, **options)  # type: ignore[arg-type]
         self._progress = ExploreProgress(total, budget_seconds)
+        self._told = Told()
         self._now, self._shown_at = 0.0, -1.0
         self._live = Live(
             console=self._console,
@@ -149,8 +170,8 @@ class ExploreBar:
         """Take in a result; a failure scrolls by above the bar."""
         self._now = max(self._now, at)
         self._progress.on_result(result, at)
-        if result.outcome in (Outcome.FAILED, Outcome.BROKEN):
-            self._console.print(Text(told(result), _STYLES.get(result.outcome, "yellow")))
+        if line := self._told.line(result):
+            self._console.print(Text(line, _STYLES.get(result.outcome, "yellow")))
         if at - self._shown_at >= REFRESH_SECONDS:
             self._refresh()
 
@@ -182,6 +203,7 @@ class ExploreLines:
     def __init__(self, total: int | None, budget_seconds: float | None, stream: TextIO) -> None:
         self._stream = stream
         self._progress = ExploreProgress(total, budget_seconds)
+        self._failures = Told()
         self._told_at, self._told = 0.0, 0
 
     def say(self, line: str) -> None:
@@ -191,8 +213,8 @@ class ExploreLines:
     def on_result(self, result: TrialResult, at: float) -> None:
         """Take in a result; tell failures, and how far it is where that is due."""
         self._progress.on_result(result, at)
-        if result.outcome in (Outcome.FAILED, Outcome.BROKEN):
-            self._write(f"[{at:7.1f} s] {told(result)}")
+        if line := self._failures.line(result):
+            self._write(f"[{at:7.1f} s] {line}")
         self._tell_if_due(at)
 
     def expect(self, total: int | None) -> None:

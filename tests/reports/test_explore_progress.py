@@ -9,6 +9,7 @@ from rich.console import Console
 
 from simulator.explore.trial import Outcome
 from simulator.reports.explore_progress import (
+    FAILURES_TOLD,
     LEAST_RESULTS,
     LINE_RESULTS,
     LINE_SECONDS,
@@ -98,6 +99,17 @@ def test_a_failure_is_told_at_once_and_made_harmless():
     assert stream.getvalue() == "[    1.0 s] failed: save=2 (sudden), SPOT004: it died\n"
     lines.close()
     assert stream.getvalue().splitlines()[1] == "[    0.0 s] 1 trial; 1 failed"
+
+
+def test_a_script_that_always_fails_does_not_flood_the_log_and_a_new_kind_is_told():
+    stream = io.StringIO()
+    lines = ExploreLines(None, None, stream)
+    for number in range(40):
+        lines.on_result(result(number, "save", outcome=Outcome.FAILED), 1)
+    lines.on_result(result(41, "save", outcome=Outcome.FAILED, rules=("SPOT017",)), 1)
+    told = stream.getvalue().splitlines()
+    assert len(told) == FAILURES_TOLD + 2
+    assert "only counted here" in told[-2] and "SPOT017" in told[-1]
 
 
 def test_the_bar_shows_counts_the_estimate_and_the_last_failure():
