@@ -144,6 +144,9 @@ class _Exploration:
         except (SimulatorError, UserInterrupt) as error:
             with shielded():
                 self._conclude(decisive, error)
+            if self._searched is not None:
+                line, folder = self._searched_line(), self._folder.path
+                self._view.say(f"{line}; what was found is in {folder}, and goes on with --resume {folder}")
             raise
         return self._conclude(decisive, None)
 
@@ -239,7 +242,7 @@ class _Exploration:
             if self._earlier is None
             else TrialsFile.resume(self._folder.path)
         )
-        known = {result.trial.number: result for result in (self._earlier.results if self._earlier else ())}
+        known = {result.trial.number: result for result in self._earlier_results}
         with opened as file:
 
             def on_result(result: TrialResult) -> None:
@@ -247,6 +250,11 @@ class _Exploration:
                 self._view.on_result(result)
 
             return Searcher(run, self._options.budget, self._options.until_failure, known, on_result).search(trials)
+
+    @property
+    def _earlier_results(self) -> Sequence[TrialResult]:
+        """Those of the search that is gone on with."""
+        return self._earlier.results if self._earlier is not None else ()
 
     # What the report is about
 
@@ -331,7 +339,12 @@ class _Exploration:
             landmarks=() if strip is None else strip.landmarks(),
             recorded_seconds=0.0 if strip is None else strip.seconds,
             notes=tuple(self._notes),
+            earlier=len(self._earlier_results),
         )
+
+    def _searched_line(self) -> str:
+        explored = self._explored(None)
+        return explored.line() if explored is not None else ""
 
     def _smallest(self, decisive: _Decisive | None) -> Smallest | None:
         """The confirmed failure, with its replay file and pytest case written."""
