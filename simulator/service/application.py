@@ -32,11 +32,11 @@ class RequestTooLarge(ServiceError):
 
 
 class Application:
-    """WSGI. `interceptors` are asked in order before moto. It checks no Host header: `LoopbackGate` does, in front of
-    it; the proxy, which is asked for AWS's own hosts, uses it bare."""
+    """WSGI. `api` is what is ours; `interceptors` are asked in order before moto. It checks no Host header:
+    `LoopbackGate` does, in front of it; the proxy, which is asked for AWS's own hosts, uses it bare."""
 
     def __init__(self, api: SageMakerApi, control: Control, interceptors: Sequence[Interceptor] = ()) -> None:
-        self._api, self._control, self._interceptors = api, control, tuple(interceptors)
+        self.api, self._control, self._interceptors = api, control, tuple(interceptors)
         self._moto: Wsgi = DomainDispatcherApplication(create_backend_app)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -56,8 +56,8 @@ class Application:
         target = str(environ.get("HTTP_X_AMZ_TARGET", ""))
         if target.startswith(TARGET) and environ["REQUEST_METHOD"] == "POST":
             body = take_body(environ)
-            if self._api.is_ours(target, body):
-                return self._api.answer(target, str(environ.get("HTTP_AUTHORIZATION", "")), body)
+            if self.api.is_ours(target, body):
+                return self.api.answer(target, str(environ.get("HTTP_AUTHORIZATION", "")), body)
         for interceptor in self._interceptors:
             answer = interceptor(environ)
             if answer is not None:

@@ -245,7 +245,7 @@ def _lay_out(spec: AttemptSpec) -> None:
         (ml / "input/config" / name).write_text(json.dumps(content))
     if job.source_dir is not None:
         _copy(job.source_dir, ml / "input/data/code")
-    else:
+    elif "code" not in job.channels:
         (ml / "input/data/code").mkdir(exist_ok=True)
     for channel, path in job.channels.items():
         _copy(path, ml / "input/data" / channel)
