@@ -415,9 +415,10 @@ class _Judgement:
         evidence, progress = self._evidence, self._evidence.progress
         gone_at, began_at = evidence.gone_at(attempt), evidence.began_at(attempt)
         walk, later = evidence.walk(attempt), evidence.walk_after(attempt)
-        reached = resumed = lost = None
-        if walk is not None and later is not None and progress is not None:
-            reached, resumed = walk.last.value, later[1].first.value
+        resumed = lost = None
+        reached = walk.last.value if walk is not None and progress is not None else None
+        if reached is not None and later is not None and progress is not None:
+            resumed = later[1].first.value
             lost = max(0.0, reached - resumed + progress.stride)
         try:
             newest = evidence.newest_durable(attempt)

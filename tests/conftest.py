@@ -34,9 +34,9 @@ NEEDS = {"docker": ("a Docker engine", engine_answers), "browser": ("Chromium wi
 """What the tests of a marker need, and whether it is here."""
 
 
-RERUNS = 1
+RERUNS = int(os.environ.get("SLOW_RERUNS", "1"))
 """Of the slow tests: those kill processes at moments of real time, on a machine that runs other such tests beside
-them. What was run again is told at the end (`R` and "rerun"); what fails twice has failed."""
+them. What was run again is told at the end (`R` and "rerun"); what fails twice has failed. SLOW_RERUNS=0 for none."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import re
 import secrets
 import shutil
@@ -19,11 +18,12 @@ from simulator.app.lint import is_refused, refusal
 from simulator.app.runtimes import choose_runtime, fit_job, make_runtimes
 from simulator.app.settings import Settings, load_settings
 from simulator.checkpoints.sync import SyncOptions
-from simulator.core.errors import EnvironmentFailure, ExitCode, SimulatorError
+from simulator.core.errors import ExitCode, SimulatorError
 from simulator.core.job import CheckpointConfig, TrainingJob
 from simulator.core.plan import Plan, profile_named
 from simulator.core.timeline import Timeline
 from simulator.engine.clock import SystemClock
+from simulator.engine.disk_errors import disk_errors
 from simulator.engine.interrupts import UserInterrupt, orderly_interrupts, shielded
 from simulator.engine.job_run import EngineOptions, JobRun
 from simulator.engine.recorder import Recorder
@@ -103,7 +103,7 @@ def sweep_everything() -> list[str]:
 
 
 def _run_within(settings: Settings, stack: ExitStack, concluded: Callable[[Result], None]) -> Result:
-    plan, job = _plan_and_job(settings)
+    plan, job = plan_and_job(settings)
     if is_refused(settings):
         result = _refused(settings, plan, job, stack)
         concluded(result)
@@ -156,7 +156,7 @@ class _Run:
         self._concluded = concluded
         self._settings, self._plan, self._job, self._runtime, self._s3 = settings, plan, job, runtime, s3
         self._scratch, self._run_id, self._folder, self._view = scratch, run_id, folder, view
-        self._options = EngineOptions(_sync_options(settings), settings.flush_after_exit, read_states=settings.baseline)
+        self._options = EngineOptions(sync_options(settings), settings.flush_after_exit, read_states=settings.baseline)
 
     def carry_out(self) -> Result:
         """Run, judge, report; what cuts the run short is raised after the partial report was written."""
@@ -164,7 +164,7 @@ class _Run:
         clock = SystemClock()
         recorder = Recorder(clock)
         try:
-            with _explained(self._s3):
+            with explained(self._s3):
                 if self._settings.baseline:
                     baselines = [self._baseline(number) for number in range(1, BASELINE_RUNS + 1)]
                 clock = SystemClock()
@@ -222,8 +222,8 @@ class _Run:
             runtime=self._runtime.name.value,
             fidelity_lost=self._runtime.fidelity_lost,
             options=self._options,
-            partial=None if error is None else _why_partial(error),
-            partial_exit_code=_partial_exit_code(error),
+            partial=None if error is None else why_partial(error),
+            partial_exit_code=exit_code_of(error),
         )
         report = self._folder.write_report(record)
         if error is not None:
@@ -233,7 +233,7 @@ class _Run:
         return result
 
 
-def _plan_and_job(settings: Settings) -> tuple[Plan, TrainingJob]:
+def plan_and_job(settings: Settings) -> tuple[Plan, TrainingJob]:
     """The plan and the job as far as they do not depend on the runtime. Raises UsageError."""
     profile = profile_named(settings.profile, settings.warning, settings.grace)
     hyperparameters, interruption = dict(settings.hyperparameters), DEFAULT_INTERRUPTION
@@ -265,7 +265,8 @@ def _job_name(of: str) -> str:
     return f"{stem[:40]}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
-def _sync_options(settings: Settings) -> SyncOptions:
+def sync_options(settings: Settings) -> SyncOptions:
+    """The uploader's habits that the settings ask for."""
     options = SyncOptions(uploader_markers=settings.uploader_markers, local_path=settings.checkpoint_local_path)
     return options if settings.settle_seconds is None else replace(options, settle_seconds=settings.settle_seconds)
 
@@ -284,24 +285,21 @@ def _open_s3(settings: Settings, runtime: Runtime, run_id: str, view: View) -> S
 
 
 @contextmanager
-def _explained(s3: S3Service) -> Iterator[None]:
-    """Within, a full disk is an EnvironmentFailure, and so is whatever fails because the S3 server has died."""
+def explained(s3: S3Service) -> Iterator[None]:
+    """Within, a disk that fails is an EnvironmentFailure, and so is whatever fails because the S3 server has died."""
     try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise EnvironmentFailure(
-            "the disk is full", str(error), "make room (df -h; docker system df), then type the same command again"
-        ) from error
+        with disk_errors():
+            yield
     except SimulatorError:
         s3.check()
         raise
 
 
-def _why_partial(error: BaseException) -> str:
+def why_partial(error: BaseException) -> str:
+    """What a partial report says of what cut its run short."""
     return error.what if isinstance(error, SimulatorError) else INTERRUPTED
 
 
-def _partial_exit_code(error: BaseException | None) -> ExitCode:
+def exit_code_of(error: BaseException | None) -> ExitCode:
+    """What the command ends with for what cut its run short."""
     return error.exit_code if isinstance(error, SimulatorError) else ExitCode.INTERRUPTED_BY_USER

@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 from botocore.session import Session as BotocoreSession
 
+from simulator.checkpoints.store import StoreUnavailable
 from simulator.core.errors import EnvironmentFailure, UsageError
 from simulator.core.job import REGION
 
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 DUMMY_CREDENTIAL = "testing"  # moto's documented placeholder
+READ_SECONDS = 300.0  # moto joins a large multipart upload before it answers
+PASSING = frozenset({"SlowDown", "RequestTimeout", "RequestTimeTooSkewed", "PriorRequestNotComplete"})
+"""Errors below 500 that another try may not meet ("Error responses", Amazon S3 API Reference). A wrong clock is one of
+them: it is put right while the job runs, or else the last try says so."""
+NEXT_STEPS = {
+    "RequestTimeTooSkewed": "set this machine's clock: timedatectl set-ntp true",
+    "AccessDenied": "see what the credentials may do there: s3:GetObject, PutObject, DeleteObject, ListBucket",
+    "NoSuchBucket": "start the run again: the bucket was there when it began, so that S3 was emptied or restarted",
+}
 _AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".amazonaws.eu")
 
 
@@ -29,16 +39,18 @@ def make_s3_client(
     allow_aws: bool = False,
     access_key: str = DUMMY_CREDENTIAL,
     secret_key: str = DUMMY_CREDENTIAL,
+    read_seconds: float = READ_SECONDS,
 ) -> S3Client:
     """A client for the S3 at `endpoint_url`, or for AWS itself when that is None.
 
     Without `allow_aws` no profile, credential or configuration file of the user is read, no proxy and no instance
-    metadata is asked, and an endpoint of AWS's is refused. Raises UsageError.
+    metadata is asked, and an endpoint of AWS's is refused. `read_seconds`: how long an answer is waited for.
+    Raises UsageError.
     """
     config: dict[str, Any] = {
         "max_pool_connections": 32,
         "connect_timeout": 5,
-        "read_timeout": 300,  # moto joins a large multipart upload before it answers
+        "read_timeout": read_seconds,
         "retries": {"mode": "standard", "total_max_attempts": 3},
         # The checksums and signatures of bodies cost more CPU than sending them; HTTPS covers AWS itself.
         "request_checksum_calculation": "when_required",
@@ -101,22 +113,34 @@ def ensure_bucket(client: S3Client, bucket: str) -> None:
 
 @contextmanager
 def s3_errors(client: S3Client, what: str) -> Iterator[None]:
-    """Within, the client's errors become EnvironmentFailure with `what` as what happened."""
+    """Within, the client's errors become EnvironmentFailure with `what` as what happened; StoreUnavailable where the
+    same request may succeed later."""
     try:
         yield
     except ClientError as error:
         details = error.response.get("Error", {})
-        raise EnvironmentFailure(
+        code = str(details.get("Code", "?"))
+        raise _failure(_may_pass(error))(
             what,
-            f"the S3 at {client.meta.endpoint_url} answered {details.get('Code', '?')}: {details.get('Message', '')}",
-            "check the bucket, the credentials and the free space of that S3",
+            f"the S3 at {client.meta.endpoint_url} answered {code}: {details.get('Message', '')}",
+            NEXT_STEPS.get(code, "check the bucket, the credentials and the free space of that S3"),
         ) from error
     except BotoCoreError as error:
-        raise EnvironmentFailure(
+        raise _failure(isinstance(error, HTTPClientError | IncompleteReadError))(
             what,
             f"the S3 at {client.meta.endpoint_url} does not answer: {error}",
             f"see whether it runs: curl {client.meta.endpoint_url}",
         ) from error
+
+
+def _failure(may_pass: bool) -> type[EnvironmentFailure]:
+    return StoreUnavailable if may_pass else EnvironmentFailure
+
+
+def _may_pass(error: ClientError) -> bool:
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
+    code = str(error.response.get("Error", {}).get("Code"))
+    return status >= 500 or status == 429 or code in PASSING
 
 
 def _session_that_reads_nothing() -> BotocoreSession:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from simulator.core.errors import EnvironmentFailure
+
 
 @dataclass(frozen=True)
 class ObjectInfo:
@@ -32,9 +34,15 @@ class TransferAbandoned(Exception):
     """A transfer was stopped because the instance went; nothing of it counts as durable."""
 
 
+class StoreUnavailable(EnvironmentFailure):
+    """S3 refused, broke off or did not answer in a way that may pass: 503 SlowDown, 500, a timeout, a reset. The same
+    request may succeed later, and nothing is known of whether this one was carried out."""
+
+
 class ObjectStore(Protocol):
     """put, get, list and delete below one prefix. Thread-safe. Errors of the S3 side are EnvironmentFailure after
-    the client's own retries; a local file that vanished is FileNotFoundError."""
+    the client's own retries, StoreUnavailable where another try may help; get, list and digests have made those tries
+    themselves by then. A local file that vanished is FileNotFoundError."""
 
     def put(self, source: Path, path: str, is_abandoned: Callable[[], bool]) -> FileVersion:
         """Store a file; returns what was stored (the bytes sent, even when the file grows meanwhile). Multipart for
@@ -50,8 +58,9 @@ class ObjectStore(Protocol):
         """All objects below the prefix, as the prefix was given (no slash added)."""
         ...
 
-    def delete(self, path: str) -> None:
-        """Delete an object; deleting what is not there is no error."""
+    def delete(self, path: str, is_abandoned: Callable[[], bool] = ...) -> None:
+        """Delete an object; deleting what is not there is no error. Raises TransferAbandoned where `is_abandoned()`
+        turned true before it was carried out."""
         ...
 
     def digests(self) -> Manifest:

@@ -14,7 +14,8 @@ from typing import Any
 
 from simulator.checkpoints.folder import Found, Look, Stamp, look, stamp_of
 from simulator.checkpoints.markers import Markers
-from simulator.checkpoints.store import FileVersion, ObjectStore, TransferAbandoned
+from simulator.checkpoints.patience import PATIENCE_SECONDS, pause_after
+from simulator.checkpoints.store import FileVersion, ObjectStore, StoreUnavailable, TransferAbandoned
 from simulator.checkpoints.watch import FolderWatch
 from simulator.core.clock import Clock
 from simulator.core.errors import EnvironmentFailure
@@ -42,6 +43,7 @@ class SyncOptions:
     growing_seconds: a file that never settles goes up as it is when its changes have waited this long.
     uploader_markers: whether *.sagemaker-uploading and *.sagemaker-uploaded appear (read in source, not documented).
     workers: transfers at a time.  poll_seconds: the longest time between two looks at a small folder.
+    patience_seconds: how long S3 may refuse for now, no transfer succeeding, until the run ends for it.
     local_path: where the script has the folder mounted; absolute symlinks below it are understood.
     """
 
@@ -50,6 +52,7 @@ class SyncOptions:
     uploader_markers: bool = True
     workers: int = 8
     poll_seconds: float = 0.1
+    patience_seconds: float = PATIENCE_SECONDS
     local_path: str = CHECKPOINT_LOCAL_PATH
 
 
@@ -104,6 +107,8 @@ class CheckpointSync:
         self._finished: set[str] = set()  # paths whose writer closed them since the last look
         self._deleted_at: dict[str, float] = {}  # files whose markers are still to go
         self._warned: set[str] = set()
+        self._refused_since: float | None = None  # since when no transfer has succeeded that was tried
+        self._tries: dict[str, int] = {}  # path → tries in vain, one after another
         self._objects: set[str] = set()  # paths that have an object in S3, of whatever version
         self._lock = threading.RLock()  # guards all of the above
         self._work_waits = threading.Condition(self._lock)
@@ -336,9 +341,14 @@ class CheckpointSync:
         except OSError as error:
             self._refuse(path, stamp, error)
             return
+        except StoreUnavailable as error:
+            self._emit(Kind.UPLOAD_FAILED, {"path": path, "error": error.why})
+            self._wait_to_try_again(path, error)
+            return
         except EnvironmentFailure as error:
             self._emit(Kind.UPLOAD_FAILED, {"path": path, "error": error.why})
             raise
+        self._succeeded(path)
         done = self._clock.now()
         with self._lock:
             if self._files.get(path) is file:
@@ -390,10 +400,40 @@ class CheckpointSync:
         with self._lock:
             if path in self._files or path not in self._objects or self._frozen.is_set():
                 return  # made again meanwhile (its upload replaces the object), or never uploaded
-        self._store.delete(path)
+        try:
+            self._store.delete(path, self._frozen.is_set)
+        except TransferAbandoned:
+            return
+        except StoreUnavailable as error:
+            self._wait_to_try_again(path, error)
+            with self._lock:
+                if path not in self._files:
+                    self._enqueue(path, _Act.DELETE)
+            return
+        self._succeeded(path)
         with self._lock:
             self._objects.discard(path)
         self._emit(Kind.OBJECT_DELETED, {"path": path})
+
+    def _wait_to_try_again(self, path: str, error: StoreUnavailable) -> None:
+        """Pause, the path in hand, so that no other worker takes it; raises the error when patience has ended. The
+        file is due as before: the next look decides what of it goes up."""
+        now = self._clock.now()
+        with self._lock:
+            is_first, since = self._refused_since is None, self._refused_since or now
+            self._refused_since = since
+            self._tries[path] = tries = self._tries.get(path, 0) + 1
+        pause = pause_after(tries)
+        if now + pause - since > self._options.patience_seconds:
+            raise error
+        if is_first:
+            self._emit(Kind.WARNING, {"message": f"{error.what} for now, and is tried again: {error.why}"})
+        self._frozen.wait(pause)
+
+    def _succeeded(self, path: str) -> None:
+        with self._lock:
+            self._refused_since = None
+            self._tries.pop(path, None)
 
     @contextmanager
     def _shown_while_it_lasts(self, path: str) -> Iterator[None]:

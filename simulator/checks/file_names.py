@@ -6,11 +6,9 @@ import re
 from functools import lru_cache
 from pathlib import PurePosixPath
 
+from simulator.core.temporary_names import is_temporary as is_temporary
+
 _MARKERS = (".sagemaker-uploading", ".sagemaker-uploaded")
-_TEMPORARY = re.compile(
-    r"(^|[._~-])(tmp|temp)([._~-]|\d*$)|^tmp\w{6,8}$|\.(part|partial|incomplete|writing|swp|sagemaker-ignore)$|~$",
-    re.IGNORECASE,
-)
 _BOOKKEEPING_SUFFIXES = frozenset(
     {".csv", ".tsv", ".log", ".txt", ".jsonl", ".ndjson", ".out", ".err", ".md", ".html", ".png", ".svg"}
     | {".yaml", ".yml", ".toml", ".ini", ".py"}
@@ -33,13 +31,6 @@ _remembered = lru_cache(maxsize=1 << 16)  # every rule asks again, of every writ
 def is_marker(path: str) -> bool:
     """The uploader's own marker files, which the service puts beside a checkpoint (facts.md, "Checkpoints")."""
     return path.endswith(_MARKERS)
-
-
-@_remembered
-def is_temporary(path: str) -> bool:
-    """Written aside, to be renamed: losing it loses nothing that anyone would load. Looks at every folder's name too,
-    because orbax and others write a whole folder aside."""
-    return any(_TEMPORARY.search(part) for part in PurePosixPath(path).parts)
 
 
 def is_bookkeeping(path: str) -> bool:

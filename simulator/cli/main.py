@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import click
 
+from simulator.cli.clients import env_command, exec_command
+from simulator.cli.explore import explore
+from simulator.cli.options import FOLDER, run_options, taken
 from simulator.core.errors import ExitCode, SimulatorError
 
 EPILOG = """\b
@@ -30,94 +32,6 @@ def _version() -> str:
         return "unknown"
 
 
-class Pairs(click.ParamType[tuple[str, str]]):
-    """NAME=VALUE."""
-
-    name = "NAME=VALUE"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        """Split at the first equals sign."""
-        if isinstance(value, tuple):
-            return value
-        name, equals, rest = str(value).partition("=")
-        if not equals or not name:
-            self.fail(f"{value!r} is not NAME=VALUE", param, ctx)
-        return name, rest
-
-
-PAIR = Pairs()
-FOLDER = click.Path(path_type=Path)
-Command = Callable[..., None]
-
-
-def run_options(command: Command) -> Command:
-    """The options of `run`, in the order the help shows them."""
-    options = [
-        click.option("--config", type=FOLDER, help="TOML file with these settings, or [tool.spot-simulator] in it."),
-        click.option("--runtime", type=click.Choice(["auto", "local-mode", "process"]), help="Where attempts run."),
-        click.option("--image", help="Training image, run with its own entrypoint unless --entry-script is given."),
-        click.option("--source-dir", type=FOLDER, help="Folder of the training code (SourceCode.source_dir)."),
-        click.option("--entry-script", help="Script in --source-dir (SourceCode.entry_script)."),
-        click.option("--job-name", help="TrainingJobName; by default the script's name and the time."),
-        click.option("--hyperparameter", "hyperparameters", type=PAIR, multiple=True, help="K=V; may be repeated."),
-        click.option("--channel", "channels", type=PAIR, multiple=True, help="NAME=PATH under /opt/ml/input/data."),
-        click.option("--environment", type=PAIR, multiple=True, help="NAME=VALUE in the container."),
-        click.option(
-            "--interrupt",
-            multiple=True,
-            metavar="WHEN",
-            help="60s, step=200, epoch=3, METRIC=VALUE, line=REGEX, checkpoint=2, save, upload or download; several "
-            "make several attempts. A range (step=50..200) is drawn with --seed.",
-        ),
-        click.option("--profile", help="two-minute (default), sagemaker, ec2 or sudden."),
-        click.option("--warning", type=float, metavar="SECONDS", help="From the notice to the reclaim [120]."),
-        click.option("--grace", type=float, metavar="SECONDS", help="From SIGTERM to SIGKILL [120]."),
-        click.option("--restart-delay", type=float, metavar="SECONDS", help="Until the next instance comes [0]."),
-        click.option(
-            "--exit-after-sigterm",
-            type=click.Choice(["interruption", "as-is"]),
-            help="What an exit after SIGTERM means (an assumption: AWS documents nothing) [interruption].",
-        ),
-        click.option("--metric", "metrics", type=PAIR, multiple=True, help="NAME=REGEX with one group, on log lines."),
-        click.option(
-            "--baseline/--no-baseline", default=None, help="Run uninterrupted as well, twice, and compare [no]."
-        ),
-        click.option("--max-runtime", type=float, metavar="SECONDS", help="MaxRuntimeInSeconds [86400]."),
-        click.option("--max-wait", type=float, metavar="SECONDS", help="MaxWaitTimeInSeconds [none]."),
-        click.option(
-            "--checkpoint-config/--no-checkpoint-config",
-            default=None,
-            help="Whether the job has a CheckpointConfig: one without is refused (SPOT016) [yes].",
-        ),
-        click.option("--checkpoint-s3-uri", metavar="URI", help="CheckpointConfig.S3Uri."),
-        click.option("--checkpoint-local-path", metavar="PATH", help="CheckpointConfig.LocalPath."),
-        click.option("--s3-endpoint", metavar="URL", help="Another S3 than moto: MinIO, LocalStack."),
-        click.option("--allow-aws", is_flag=True, default=None, help="Let requests leave, with your credentials."),
-        click.option("--moto-port", type=int, help="Port on loopback for moto [a free one]."),
-        click.option(
-            "--uploader-markers/--no-uploader-markers",
-            default=None,
-            help="*.sagemaker-uploading and -uploaded beside checkpoint files, as SageMaker leaves them [yes].",
-        ),
-        click.option(
-            "--settle", "settle_seconds", type=float, metavar="SECONDS", help="How long a file rests before it goes up."
-        ),
-        click.option(
-            "--flush-after-exit/--no-flush-after-exit",
-            default=None,
-            help="Whether uploads go on between an exit on SIGTERM and SIGKILL (an assumption) [yes].",
-        ),
-        click.option("--seed", type=int, help="Draws the ranges of --interrupt; kept in the report [0]."),
-        click.option("--out", type=FOLDER, help="Folder of the run [runs/TrainingJobName]."),
-        click.option(
-            "--view", type=click.Choice(["auto", "live", "plain", "quiet"]), help="How progress is shown [auto]."
-        ),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
 @click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(_version(), prog_name="spot-simulator")
 def cli() -> None:
@@ -131,9 +45,18 @@ def run(config: Path | None, **options: Any) -> None:
     from simulator.app.settings import load_settings
     from simulator.app.simulate import run_settings
 
-    for name in ("hyperparameters", "channels", "environment", "metrics"):
-        options[name] = dict(options[name])
-    raise SystemExit(run_settings(load_settings(config, options)).exit_code)
+    raise SystemExit(run_settings(load_settings(config, taken(options))).exit_code)
+
+
+@cli.command(epilog=EPILOG)
+@click.argument("file", type=FOLDER)
+@click.option("--out", type=FOLDER, help="Folder of the run [runs/TrainingJobName].")
+@click.option("--view", type=click.Choice(["auto", "live", "plain", "quiet"]), help="How progress is shown [auto].")
+def replay(file: Path, out: Path | None, view: str | None) -> None:
+    """Run again what a search found: the replay.json of its folder."""
+    from simulator.app.replay import replay as run_again
+
+    raise SystemExit(run_again(file, out=out, view=view or "auto").exit_code)
 
 
 @cli.command()
@@ -198,6 +121,11 @@ def serve(**options: Any) -> None:
     from simulator.service.command import serve_until_interrupted
 
     serve_until_interrupted(**options)
+
+
+cli.add_command(explore)
+cli.add_command(exec_command)
+cli.add_command(env_command)
 
 
 def main() -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from simulator.core.errors import UsageError
+from simulator.core.temporary_names import is_temporary
 from simulator.core.timeline import Event, Kind
 
 
@@ -22,7 +23,15 @@ class When(StrEnum):
     CHECKPOINT = "checkpoint"
     SAVE = "save"
     UPLOAD = "upload"
+    UPLOADED = "uploaded"
+    START = "start"
     DOWNLOAD = "download"
+    RESTORED = "restored"
+
+
+COUNTED = (When.CHECKPOINT, When.SAVE, When.UPLOAD, When.UPLOADED)
+"""What comes more than once in an attempt, so that a number tells which."""
+_WITHOUT_NUMBER = (When.START, When.DOWNLOAD, When.RESTORED)
 
 
 @dataclass(frozen=True)
@@ -129,13 +138,16 @@ _RANGE = re.compile(r"(.*?)(\d+(?:\.\d+)?)\.\.(\d+(?:\.\d+)?)(s?)")
 
 
 def parse_when(text: str, draw: random.Random | None = None) -> Trigger:
-    """Read WHEN: `60s`, `step=200`, `epoch=3`, `METRIC=VALUE`, `line=REGEX`, `checkpoint=2`, `save`, `upload`,
-    `download`. A range (`step=50..200`, `20s..60s` as `20..60s`) is drawn from `draw`. Raises UsageError otherwise."""
+    """Read WHEN: `60s`, `start`, `step=200`, `epoch=3`, `METRIC=VALUE`, `line=REGEX`, `save=2`, `checkpoint=2`,
+    `upload=2`, `uploaded=2`, `download`, `restored`; `save`, `upload` and `uploaded` are the first. A range
+    (`step=50..200`, `20s..60s` as `20..60s`) is drawn from `draw`. Raises UsageError otherwise."""
     if not text.startswith("line=") and (ranged := _RANGE.fullmatch(text)):
         head, low, high, unit = ranged.groups()
         chosen = _between(float(low), float(high), draw or random.Random(0))
         return parse_when(f"{head}{chosen}{unit}")
-    if text in (When.SAVE, When.UPLOAD, When.DOWNLOAD):
+    if text in (When.SAVE, When.UPLOAD, When.UPLOADED):
+        return Trigger(text, When(text), 1)
+    if text in _WITHOUT_NUMBER:
         return Trigger(text, When(text))
     if seconds := _SECONDS.fullmatch(text):
         return Trigger(text, When.SECONDS, float(seconds.group(1)))
@@ -154,10 +166,12 @@ def parse_when(text: str, draw: random.Random | None = None) -> Trigger:
         raise _no_when(text, f"{value!r} is not a number") from None
     if not math.isfinite(number):
         raise _no_when(text, f"no metric ever reaches {value}")
-    if name == When.CHECKPOINT:
+    if name in _WITHOUT_NUMBER:
+        raise _no_when(text, f"{name} comes once in an attempt and takes no number")
+    if name in COUNTED:
         if number < 1 or number != int(number):
-            raise _no_when(text, "the count of checkpoint writes is a whole number from 1")
-        return Trigger(text, When.CHECKPOINT, number)
+            raise _no_when(text, f"the count of {name} is a whole number from 1")
+        return Trigger(text, When(name), number)
     return Trigger(text, When.METRIC, number, name)
 
 
@@ -172,8 +186,43 @@ def _no_when(text: str, why: str) -> UsageError:
     return UsageError(
         f"--interrupt {text!r} is not understood",
         why,
-        "use 60s, step=200, epoch=3, METRIC=VALUE, line=REGEX, checkpoint=2, save, upload or download",
+        "use 60s, start, step=200, epoch=3, METRIC=VALUE, line=REGEX, save=2, checkpoint=2, upload=2, uploaded=2, "
+        "download or restored",
     )
+
+
+class Count:
+    """Counts the saves and transfers of one attempt, a temporary file and the one that it becomes as one.
+
+    Whether a temporary file is noticed before it is renamed is luck, and must not move the count: a save or upload
+    that began with one is the same that its final file goes on with, and only final files end one."""
+
+    _KINDS: Mapping[When, Kind] = {
+        When.SAVE: Kind.FILE_CHANGED,
+        When.CHECKPOINT: Kind.FILE_SETTLED,
+        When.UPLOAD: Kind.UPLOAD_STARTED,
+        When.UPLOADED: Kind.UPLOAD_FINISHED,
+    }
+
+    def __init__(self, when: When) -> None:
+        self._kind = self._KINDS[when]
+        self._begins = when in (When.SAVE, When.UPLOAD)
+        self._aside = 0  # temporary files that were counted, and whose final file is still to come
+        self.number = 0
+
+    def observe(self, event: Event) -> bool:
+        """Take in what happened; True when it made the count go up."""
+        if event.kind is not self._kind:
+            return False
+        aside = is_temporary(str(event.data["path"]))
+        if aside and not self._begins:
+            return False
+        if not aside and self._aside:
+            self._aside -= 1
+            return False
+        self._aside += aside
+        self.number += 1
+        return True
 
 
 class TriggerWatch:
@@ -181,7 +230,7 @@ class TriggerWatch:
 
     def __init__(self, trigger: Trigger) -> None:
         self.trigger = trigger
-        self._writes = 0
+        self._count = Count(trigger.when) if trigger.when in COUNTED else None
         self._started_at: float | None = None
         self._regex = re.compile(trigger.name) if trigger.when is When.LINE else None
 
@@ -199,15 +248,12 @@ class TriggerWatch:
                 self._started_at = event.at
             case When.METRIC, Kind.METRIC:
                 return bool(event.data["name"] == self.trigger.name and event.data["value"] >= self.trigger.value)
-            case When.CHECKPOINT, Kind.FILE_SETTLED:
-                self._writes += 1
-                return self._writes >= self.trigger.value
-            case When.SAVE, Kind.FILE_CHANGED:
+            case When.START, Kind.PROCESS_STARTED:
                 return True
-            case When.UPLOAD, Kind.UPLOAD_STARTED:
-                return True
-            case When.DOWNLOAD, Kind.RESTORE_STARTED:
+            case (When.DOWNLOAD, Kind.RESTORE_STARTED) | (When.RESTORED, Kind.RESTORE_FINISHED):
                 return int(event.data.get("objects", 0)) > 0
+        if self._count is not None:
+            return self._count.observe(event) and self._count.number >= self.trigger.value
         return False
 
     def observe_line(self, line: str) -> bool:

@@ -161,20 +161,21 @@ class Instance:
                 self._wipe(running)
 
     def _restore(self, checkpoints: Path) -> bool:
-        """Fill the folder from S3 and only from there; False when the instance went meanwhile."""
+        """Fill the folder from S3 and only from there; False when the instance went meanwhile, or right after."""
         self._record_manifest("before-restore", self._store.digests())
         try:
             restored = restore(self._store, checkpoints, self._emit, self._is_ending)
         except TransferAbandoned:
             return False
         self._record_manifest("restored", restored)
-        return True
+        return not self._is_ending()
 
     def _is_ending(self) -> bool:
         return self._machine.reclaim is not None or self._machine.stopping is not None or self._aborted is not None
 
     def _gone_while_downloading(self) -> Ended:
-        """A reclaim or a stop while data comes: no process is there to be warned, so the instance goes at once."""
+        """A reclaim or a stop while data comes, or right after (the triggers `download` and `restored`, or from
+        outside): no process is there to be warned, so the instance goes at once."""
         if self._aborted is not None:
             raise self._aborted
         if self._machine.stopping is not None:

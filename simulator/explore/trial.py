@@ -56,6 +56,7 @@ class Outcome(StrEnum):
     MISSED = "missed"  # an interruption did not come: the script ended before
     UNPROVED = "unproved"  # completed, and nothing shows that it resumed
     BROKEN = "broken"  # the machine or the simulator failed: no word on the script
+    UNDECIDED = "undecided"  # a fault's doing (see `explore.fault_verdict`), as it may be: no word on the script
 
 
 SOUND = frozenset({Outcome.SURVIVED, Outcome.RESTARTED})
@@ -102,20 +103,30 @@ class TrialResult:
         )
 
 
-def result_of(trial: Trial, verdict: Verdict, seconds: float) -> TrialResult:
-    """What a verdict means for its trial."""
+def result_of(trial: Trial, verdict: Verdict, seconds: float, last: float | None = None) -> TrialResult:
+    """What a verdict means for its trial. `last`: the progress at which the uninterrupted run ended, where known: an
+    instance that goes after that has nothing to resume, and its interruption came too late to tell anything."""
     errors = tuple(finding.rule for finding in verdict.findings if finding.severity == "error")
     warnings = tuple(sorted({f.rule for f in verdict.findings if f.severity == "warning"} - set(errors)))
     first = next((finding.message for finding in verdict.findings if finding.severity == "error"), "")
+    outcome = _outcome_of(verdict)
+    if outcome is Outcome.UNPROVED and last is not None and _reached(verdict) >= last:
+        outcome, first = Outcome.MISSED, "training was over when the instance went"
     return TrialResult(
         trial,
-        _outcome_of(verdict),
+        outcome,
         first or f"{verdict.reason.what}: {verdict.reason.why}",
         tuple(dict.fromkeys(errors)),
         warnings,
         verdict.tier,
         round(seconds, 3),
     )
+
+
+def _reached(verdict: Verdict) -> float:
+    """How far training had come when the last instance went."""
+    known = [loss.reached for loss in verdict.losses.interruptions if loss.reached is not None]
+    return max(known, default=float("-inf"))
 
 
 def _outcome_of(verdict: Verdict) -> Outcome:

@@ -52,7 +52,7 @@ class ImageRecipe:
         return digest.hexdigest()[:24]
 
 
-TRAINING = ImageRecipe(TRAINING_IMAGE, _TRAIN, ("train.py", "resumable.py", "data"))
+TRAINING = ImageRecipe(TRAINING_IMAGE, _TRAIN, ("entry.py", "gethostname.py", "train.py", "resumable.py", "data"))
 
 
 def ensure_training_image(tag: str = TRAINING_IMAGE, *, progress: Progress) -> str:

@@ -13,6 +13,7 @@ from simulator.images.commands import Progress, run
 
 PYTHON_VERSION = "3.11"  # of python:3.11-slim and of Debian bookworm alike
 DOWNLOAD_SECONDS = 3600.0
+AS_SOURCE = ("sagemaker-training", "inotify-simple")  # what is published without wheels; the image's pip makes them
 MANYLINUX = ("2_28", "2_27", "2_17", "2014", "2_5", "1")
 
 
@@ -39,7 +40,13 @@ def download(lock: Path, machine: str, progress: Progress) -> Path:
         run(
             [
                 *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"),
-                *("--require-hashes", "--only-binary=:all:", "--implementation", "cp"),
+                *(
+                    "--require-hashes",
+                    "--only-binary=:all:",
+                    f"--no-binary={','.join(AS_SOURCE)}",
+                    "--implementation",
+                    "cp",
+                ),
                 *("--python-version", PYTHON_VERSION, *platforms),
                 *("--requirement", str(lock), "--dest", str(aside)),
             ],

@@ -51,6 +51,13 @@ class EmbeddedMoto:
         """Whether it still serves."""
         return self._process is not None and self._process.poll() is None
 
+    def restart(self) -> None:
+        """End it as a crash does and start it again on its port: what it held is lost. Raises EnvironmentFailure."""
+        port = int(self.endpoint_url.rpartition(":")[2])
+        self.close()
+        self._port = port
+        self.start()
+
     def close(self) -> None:
         """End it, and all that it held. Safe to call again."""
         process, self._process = self._process, None

@@ -8,6 +8,7 @@ from enum import StrEnum
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
+from simulator.checkpoints.patience import PATIENCE_SECONDS
 from simulator.checkpoints.s3 import S3Store
 from simulator.checkpoints.s3_client import DUMMY_CREDENTIAL, ensure_bucket, make_s3_client, refuse_aws
 from simulator.core.errors import EnvironmentFailure
@@ -45,14 +46,21 @@ class Server(Protocol):
 class S3Service:
     """An S3 that answers. `endpoint` is its URL for the harness, None for AWS itself; `client` talks to it."""
 
-    def __init__(self, endpoint: str | None, client: S3Client, server: Server | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: str | None,
+        client: S3Client,
+        server: Server | None = None,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
         self.endpoint, self.client, self._server = endpoint, client, server
+        self._patience_seconds = patience_seconds
         self._stores: list[S3Store] = []
 
     def store(self, bucket: str, prefix: str) -> S3Store:
         """The object store below a prefix; its bucket is made when it is not there. Raises EnvironmentFailure."""
         ensure_bucket(self.client, bucket)
-        store = S3Store(self.client, bucket, prefix)
+        store = S3Store(self.client, bucket, prefix, self._patience_seconds, self.check)
         self._stores.append(store)
         return store
 
@@ -64,6 +72,16 @@ class S3Service:
                 "its process or container ended; what it held is lost",
                 "start the run again; if it recurs, look at the free memory: moto keeps objects there",
             )
+
+    def restart(self) -> None:
+        """Kill the moto of this process and start it again, empty, on its port. Raises EnvironmentFailure."""
+        if not isinstance(self._server, EmbeddedMoto):
+            raise EnvironmentFailure(
+                f"the S3 at {self.endpoint} cannot be restarted",
+                "only a moto that runs as a process of the harness's own can",
+                "use --runtime process without --s3-endpoint",
+            )
+        self._server.restart()
 
     def close(self) -> None:
         """Let go of the client, and end what was started. Safe to call again."""

@@ -6,16 +6,23 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from pytest import TempPathFactory
 
+from simulator.checkpoints.folder_store import FolderStore
 from simulator.checkpoints.store import FileVersion, ObjectStore, TransferAbandoned
 from simulator.services.s3 import S3Service
 
 from .memory_store import MemoryStore
 
 
-@pytest.fixture(params=["memory", "s3"])
-def store(request: pytest.FixtureRequest, s3: S3Service, bucket: str) -> ObjectStore:
-    return MemoryStore() if request.param == "memory" else s3.store(bucket, "jobs/one")
+@pytest.fixture(params=["memory", "folder", "s3"])
+def store(request: pytest.FixtureRequest, s3: S3Service, bucket: str, tmp_path_factory: TempPathFactory) -> ObjectStore:
+    match request.param:
+        case "memory":
+            return MemoryStore()
+        case "folder":
+            return FolderStore(tmp_path_factory.mktemp("store"))
+    return s3.store(bucket, "jobs/one")
 
 
 @pytest.fixture

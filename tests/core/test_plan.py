@@ -22,8 +22,14 @@ from simulator.core.timeline import Event, Kind
         ("line=saved (.*)=", Trigger("line=saved (.*)=", When.LINE, name="saved (.*)=")),
         ("line=1..3", Trigger("line=1..3", When.LINE, name="1..3")),
         ("checkpoint=2", Trigger("checkpoint=2", When.CHECKPOINT, 2)),
-        ("save", Trigger("save", When.SAVE)),
-        ("upload", Trigger("upload", When.UPLOAD)),
+        ("save", Trigger("save", When.SAVE, 1)),
+        ("save=3", Trigger("save=3", When.SAVE, 3)),
+        ("upload", Trigger("upload", When.UPLOAD, 1)),
+        ("upload=4", Trigger("upload=4", When.UPLOAD, 4)),
+        ("uploaded", Trigger("uploaded", When.UPLOADED, 1)),
+        ("uploaded=2", Trigger("uploaded=2", When.UPLOADED, 2)),
+        ("start", Trigger("start", When.START)),
+        ("restored", Trigger("restored", When.RESTORED)),
         ("download", Trigger("download", When.DOWNLOAD)),
     ],
 )
@@ -43,6 +49,12 @@ def test_a_when_is_read(text: str, trigger: Trigger) -> None:
         "line=(",
         "checkpoint=0",
         "checkpoint=1.5",
+        "save=0",
+        "upload=0.5",
+        "uploaded=-1",
+        "start=1",
+        "download=2",
+        "restored=1",
         "-5s",
         "s",
         "SAVE",
@@ -57,7 +69,9 @@ def test_a_when_that_is_none_is_refused_with_what_to_write(text: str) -> None:
     assert "60s" in refused.value.next_step
 
 
-@pytest.mark.parametrize(("text", "low", "high"), [("step=50..200", 50, 200), ("20..60s", 20, 60), ("step=7..7", 7, 7)])
+@pytest.mark.parametrize(
+    ("text", "low", "high"), [("step=50..200", 50, 200), ("20..60s", 20, 60), ("step=7..7", 7, 7), ("save=2..9", 2, 9)]
+)
 def test_a_range_is_drawn_within_its_ends(text: str, low: int, high: int) -> None:
     drawn = {parse_when(text, random.Random(seed)).value for seed in range(20)}
     assert min(drawn) >= low and max(drawn) <= high
@@ -134,9 +148,49 @@ def test_a_moment_comes_with_its_event(when: str, kind: Kind) -> None:
     assert watch.observe(event(kind, path="a"))
 
 
+@pytest.mark.parametrize(
+    ("when", "kind"),
+    [
+        ("save=3", Kind.FILE_CHANGED),
+        ("checkpoint=3", Kind.FILE_SETTLED),
+        ("upload=3", Kind.UPLOAD_STARTED),
+        ("uploaded=3", Kind.UPLOAD_FINISHED),
+    ],
+)
+def test_what_comes_often_comes_with_its_number(when: str, kind: Kind) -> None:
+    watch = TriggerWatch(parse_when(when))
+    assert [watch.observe(event(kind, path=f"{number}.npz")) for number in range(4)] == [False, False, True, True]
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [["a.tmp", "a", "b.tmp", "b"], ["a", "b"], ["a.tmp", "a", "b"], ["a", "b.tmp", "b"], ["tmp3f9x_zq", "a", "b"]],
+    ids=" ".join,
+)
+def test_a_file_written_aside_is_one_save_whether_or_not_it_was_noticed(seen: list[str]) -> None:
+    watch = TriggerWatch(parse_when("save=3"))
+    assert not any(watch.observe(event(Kind.FILE_CHANGED, path=path)) for path in seen)
+    assert watch.observe(event(Kind.FILE_CHANGED, path="c.tmp"))
+
+
+def test_a_file_written_aside_is_no_checkpoint_in_s3() -> None:
+    watch = TriggerWatch(parse_when("uploaded"))
+    assert not watch.observe(event(Kind.UPLOAD_FINISHED, path="a.tmp"))
+    assert watch.observe(event(Kind.UPLOAD_FINISHED, path="a"))
+
+
+def test_the_start_is_when_the_process_is_there() -> None:
+    watch = TriggerWatch(parse_when("start"))
+    assert not watch.observe(event(Kind.RESTORE_FINISHED, objects=1))
+    assert watch.observe(event(Kind.PROCESS_STARTED))
+
+
+@pytest.mark.parametrize(("when", "kind"), [("download", Kind.RESTORE_STARTED), ("restored", Kind.RESTORE_FINISHED)])
 @pytest.mark.parametrize(("objects", "come"), [(0, False), (3, True)])
-def test_a_download_comes_only_where_there_is_something_to_restore(objects: int, come: bool) -> None:
-    assert TriggerWatch(parse_when("download")).observe(event(Kind.RESTORE_STARTED, objects=objects)) is come
+def test_a_restore_can_be_met_only_where_there_is_something_to_restore(
+    when: str, kind: Kind, objects: int, come: bool
+) -> None:
+    assert TriggerWatch(parse_when(when)).observe(event(kind, objects=objects)) is come
 
 
 def test_a_line_comes_anywhere_in_it() -> None:

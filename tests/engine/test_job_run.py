@@ -156,6 +156,17 @@ def test_a_download_can_be_interrupted(tmp_path: Path) -> None:
     assert statuses(timeline)[4:7] == ["Starting", "Downloading", "Interrupted"]
 
 
+def test_an_instance_can_go_between_its_restore_and_its_script(tmp_path: Path) -> None:
+    timeline = run(tmp_path, good_trainer, "step=15", "restored")
+    assert [event.data["outcome"] for event in timeline.of(Kind.ATTEMPT_ENDED)] == [
+        "reclaimed",
+        "reclaimed",
+        "completed",
+    ]
+    assert timeline.of(Kind.RESTORE_FINISHED, attempt=2) and not timeline.of(Kind.PROCESS_STARTED, attempt=2)
+    assert timeline.of(Kind.KILLED, attempt=2)[0].data["process"] is False
+
+
 def test_a_trigger_that_never_comes_interrupts_nothing(tmp_path: Path) -> None:
     timeline = run(tmp_path, lambda container: 0, "step=15")
     assert timeline.of(Kind.TRIGGER_FIRED, Kind.KILLED) == []
