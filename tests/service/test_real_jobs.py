@@ -29,6 +29,9 @@ from tests.service.serving import (
 pytestmark = pytest.mark.slow
 
 AT_STEP_40 = JobPlan(interrupt=("step=40",), warning=0.5, grace=5)
+UNTIL_INTERRUPTED = GOOD.replace("step = load()", "step = load()\nends_at = 120 if step else 10**9").replace(
+    "while step < 120", "while step < ends_at"
+)
 READS_ITS_INPUTS = """
 import json, os, sys
 found = {}
@@ -166,7 +169,9 @@ def test_a_stopped_job_saves_on_sigterm_and_its_checkpoint_is_in_s3(tmp_path: Pa
 def test_twenty_jobs_at_once_are_neither_lost_nor_mixed_up(tmp_path: Path) -> None:
     with serving(tmp_path, default_plan=AT_STEP_40) as server:
         names = [f"many-{number}" for number in range(20)]
-        marked = GOOD.replace('json.dump({"step": step}, file)', 'file.write(os.environ["TRAINING_JOB_NAME"])')
+        marked = UNTIL_INTERRUPTED.replace(
+            'json.dump({"step": step}, file)', 'file.write(os.environ["TRAINING_JOB_NAME"])'
+        )
         submitted = {name: submit(server, marked, name) for name in names}
 
         def create(name: str) -> None:
