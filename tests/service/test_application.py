@@ -84,6 +84,17 @@ def test_a_page_whose_name_was_led_to_loopback_is_refused(server: Server) -> Non
     assert status_of(say(server, b"GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n")) == 403
 
 
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost.evil.example:5055"])
+def test_a_page_of_another_origin_cannot_interrupt_a_job(server: Server, origin: str) -> None:
+    head = f"POST /_spot/jobs/a/interrupt HTTP/1.1\r\nHost: localhost\r\nOrigin: {origin}\r\nContent-Length: 0\r\n\r\n"
+    assert status_of(say(server, head.encode())) == 403
+
+
+def test_a_page_of_this_server_may_ask_it(server: Server) -> None:
+    head = "GET /_spot/jobs HTTP/1.1\r\nHost: localhost:1\r\nOrigin: http://localhost:1\r\nConnection: close\r\n\r\n"
+    assert status_of(say(server, head.encode())) == 200
+
+
 def test_a_body_that_is_no_json_is_a_serialization_exception(server: Server) -> None:
     for body in (b"{", b"nonsense", b'{"a": NaN}', b"\xff\xfe", b"[" * 100_000):
         answer = say(server, post(body))
