@@ -22,7 +22,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 PATIENCE_SECONDS = 300
-INTERRUPTED_ONCE = "Starting Downloading Training Interrupted Starting Downloading Training Uploading Completed".split()
+INTERRUPTED_ONCE = [
+    *("Starting", "Downloading", "Training", "Interrupted"),
+    *("Starting", "Downloading", "Training", "Uploading", "Completed"),
+]
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
@@ -39,8 +42,10 @@ def clients() -> Path:
         if not made_of.is_file() or made_of.read_text() != wanted:
             venv.create(folder, with_pip=True)
             subprocess.run(
-                [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-                + ["--require-hashes", "--requirement", lock],
+                [
+                    *(folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
+                    *("--require-hashes", "--requirement", lock),
+                ],
                 check=True,
             )
             made_of.write_text(wanted)
@@ -73,8 +78,10 @@ def launch(folder: Path, command: Sequence[str | Path], path: Path | None = None
     if path is not None:
         environment["PATH"] = f"{path}{os.pathsep}{environment['PATH']}"
     done = subprocess.run(
-        [sys.executable, "-m", "simulator", "exec", "--runtime", "local-mode", "--out", folder / "runs"]
-        + ["--interrupt", "checkpoint=2", "--warning", "1", "--grace", "2", "--", *command],
+        [
+            *(sys.executable, "-m", "simulator", "exec", "--runtime", "local-mode", "--out", folder / "runs"),
+            *("--interrupt", "checkpoint=2", "--warning", "1", "--grace", "2", "--", *command),
+        ],
         cwd=folder,
         env=environment,
         capture_output=True,
