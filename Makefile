@@ -13,10 +13,10 @@ ARGS      ?=
 TEST_JOBS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup simulate test lint corpus bench screenshots clean lock
+.PHONY: help setup simulate test lint corpus explore-corpus bench screenshots clean lock
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 	@echo
 	@echo "  make simulate takes WARNING=5 (seconds of notice), RUNTIME=auto|local-mode|process, OUT=DIR,"
 	@echo "  INTERRUPT='step=60', and ARGS='…' for anything else that 'spot-simulator run --help' lists."
@@ -49,6 +49,9 @@ lint: setup ## ruff, mypy --strict and the direction of imports
 
 corpus: setup ## trainers that lose state and trainers that survive, and whether the judge knows which
 	@$(BIN)/python -m tests.trainers $(ARGS)
+
+explore-corpus: setup ## how soon the search finds those that lose state, without being told where
+	@$(BIN)/python -m tests.explore $(ARGS)
 
 bench: setup ## what the simulator costs, against what one would use instead
 	@test -x .venv-bench/bin/aws || $(PYTHON) -m venv .venv-bench

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import re
 import secrets
 import shutil
@@ -19,11 +18,12 @@ from simulator.app.lint import is_refused, refusal
 from simulator.app.runtimes import choose_runtime, fit_job, make_runtimes
 from simulator.app.settings import Settings, load_settings
 from simulator.checkpoints.sync import SyncOptions
-from simulator.core.errors import EnvironmentFailure, ExitCode, SimulatorError
+from simulator.core.errors import ExitCode, SimulatorError
 from simulator.core.job import CheckpointConfig, TrainingJob
 from simulator.core.plan import Plan, profile_named
 from simulator.core.timeline import Timeline
 from simulator.engine.clock import SystemClock
+from simulator.engine.disk_errors import disk_errors
 from simulator.engine.interrupts import UserInterrupt, orderly_interrupts, shielded
 from simulator.engine.job_run import EngineOptions, JobRun
 from simulator.engine.recorder import Recorder
@@ -286,15 +286,10 @@ def _open_s3(settings: Settings, runtime: Runtime, run_id: str, view: View) -> S
 
 @contextmanager
 def explained(s3: S3Service) -> Iterator[None]:
-    """Within, a full disk is an EnvironmentFailure, and so is whatever fails because the S3 server has died."""
+    """Within, a disk that fails is an EnvironmentFailure, and so is whatever fails because the S3 server has died."""
     try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise EnvironmentFailure(
-            "the disk is full", str(error), "make room (df -h; docker system df), then type the same command again"
-        ) from error
+        with disk_errors():
+            yield
     except SimulatorError:
         s3.check()
         raise

@@ -84,7 +84,7 @@ class FolderStore:
         found = [(path, self._version_of(path)) for path in self._paths()]
         return [ObjectInfo(path, version.bytes, version.digest) for path, version in found if version is not None]
 
-    def delete(self, path: str) -> None:
+    def delete(self, path: str, is_abandoned: Callable[[], bool] = lambda: False) -> None:
         """Delete an object; deleting what is not there is no error."""
         with _store_errors(f"{path} cannot be deleted"), self._lock:
             self._known.pop(path, None)

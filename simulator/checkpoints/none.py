@@ -25,7 +25,7 @@ class NoStore:
         """Nothing."""
         return []
 
-    def delete(self, path: str) -> None:
+    def delete(self, path: str, is_abandoned: Callable[[], bool] = lambda: False) -> None:
         """Nothing is there to be deleted."""
 
     def digests(self) -> Manifest:

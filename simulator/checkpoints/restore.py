@@ -105,8 +105,8 @@ def _restore_object(
 
 
 def _check_free_space(folder: Path, total: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if total > free:
+    size, _, free = shutil.disk_usage(folder)
+    if total > free and size > 0:  # a file system without a bound, as a tmpfs may be, tells no size at all
         raise EnvironmentFailure(
             f"the checkpoints do not fit: {total} bytes into {folder}",
             f"{free} bytes are free on its disk",

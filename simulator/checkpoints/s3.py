@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import io
 import os
 import tempfile
 import threading
@@ -13,10 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from simulator.checkpoints.cut import SEND_BYTES, Body, Cut, Cutter, IsAbandoned
 from simulator.checkpoints.folder import is_safe
 from simulator.checkpoints.manifest import CHUNK_BYTES
 from simulator.checkpoints.patience import PATIENCE_SECONDS, patiently
@@ -32,29 +32,9 @@ PART_BYTES = 16 << 20  # larger files go by multipart; of 8, 16, 32 and 64 MiB m
 PARTS_IN_FLIGHT = 2  # of one file; more made moto slower and cost PART_BYTES of memory each
 PART_THREADS = 4
 MAX_PARTS = 10_000  # S3's limit
-SEND_BYTES = 256 << 10  # how much goes out between two questions whether the transfer was abandoned
 HASHING_THREADS = 4
 
 T = TypeVar("T")
-IsAbandoned = Callable[[], bool]
-
-
-class _Cut(BaseException):
-    """Ends a request in the middle of its body. No Exception, because botocore would retry those."""
-
-
-class _Body(io.BytesIO):
-    """The body of a request, cut off as soon as the transfer is abandoned."""
-
-    def __init__(self, content: bytes, is_abandoned: IsAbandoned) -> None:
-        super().__init__(content)
-        self._is_abandoned = is_abandoned
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if self._is_abandoned():
-            raise _Cut
-        # http.client asks for 16 KiB at a time; larger blocks are sent as they are, in fewer turns of the interpreter.
-        return super().read(max(size, SEND_BYTES) if size is not None and size > 0 else size)
 
 
 class S3Store:
@@ -73,18 +53,18 @@ class S3Store:
         prefix: str,
         patience_seconds: float = PATIENCE_SECONDS,
         check: Callable[[], None] = lambda: None,
+        multipart_above: int = PART_BYTES,
     ) -> None:
         """`patience_seconds`: how long get, list and digests try again. `check` raises EnvironmentFailure where it is
-        known that no try will help."""
+        known that no try will help. Files of more than `multipart_above` bytes go up in parts."""
         self._client, self._bucket, self._prefix = client, bucket, prefix
-        self._patience_seconds, self._check = patience_seconds, check
+        self._patience_seconds, self._check, self._multipart_above = patience_seconds, check, multipart_above
         self._own = prefix if not prefix or prefix.endswith("/") else prefix + "/"
         self._siblings: dict[str, str] = {}
         self._known: dict[tuple[str, str, int], str] = {}  # (key, etag, bytes) → sha256
         self._parts = ThreadPoolExecutor(PART_THREADS, "s3-part")
         self._lock = threading.Lock()
-        self._sending = threading.local()  # of this thread's upload: whether it is abandoned
-        client.meta.events.register("before-send.s3", self._before_send)
+        self._cutter = Cutter(client)
 
     def put(self, source: Path, path: str, is_abandoned: IsAbandoned) -> FileVersion:
         """Store a file. The bytes are read once, in order, and those that were hashed are those that are sent.
@@ -98,27 +78,12 @@ class S3Store:
             if is_abandoned():
                 raise TransferAbandoned(path)
             try:
-                with self._until(is_abandoned):
-                    if size <= PART_BYTES:
+                with self._cutter.until(is_abandoned):
+                    if size <= self._multipart_above:
                         return self._put_at_once(key, _read(file, size), is_abandoned)
                     return self._put_in_parts(key, file, size, is_abandoned)
-            except _Cut:
+            except Cut:
                 raise TransferAbandoned(path) from None
-
-    @contextmanager
-    def _until(self, is_abandoned: IsAbandoned) -> Iterator[None]:
-        """Within, no request of this thread is sent once the transfer is abandoned: none of the client's own retries
-        either, which would reach S3 when the instance is gone."""
-        self._sending.is_abandoned = is_abandoned
-        try:
-            yield
-        finally:
-            self._sending.is_abandoned = None
-
-    def _before_send(self, **_: Any) -> None:
-        is_abandoned: IsAbandoned | None = getattr(self._sending, "is_abandoned", None)
-        if is_abandoned is not None and is_abandoned():
-            raise _Cut
 
     @contextmanager
     def _errors(self, what: str) -> Iterator[None]:
@@ -134,7 +99,7 @@ class S3Store:
         return patiently(request, self._patience_seconds, is_abandoned)
 
     def _put_at_once(self, key: str, content: bytes, is_abandoned: IsAbandoned) -> FileVersion:
-        body = content if len(content) <= SEND_BYTES else _Body(content, is_abandoned)
+        body = content if len(content) <= SEND_BYTES else Body(content, is_abandoned)
         answer = self._client.put_object(Bucket=self._bucket, Key=key, Body=body)
         return self._learn(key, answer["ETag"], FileVersion(len(content), hashlib.sha256(content).hexdigest()))
 
@@ -144,7 +109,7 @@ class S3Store:
         try:
             parts, version = self._send_parts(key, upload_id, file, size, is_abandoned, in_flight)
             if is_abandoned():
-                raise _Cut
+                raise Cut
             return self._learn(key, self._complete(key, upload_id, parts), version)
         except BaseException:
             for future in in_flight:
@@ -152,7 +117,7 @@ class S3Store:
             for future in in_flight:
                 with suppress(BaseException):  # the first failure is the one that counts
                     future.result()
-            self._sending.is_abandoned = None  # a real instance leaves that to a lifecycle rule; here it frees memory
+            self._cutter.let_pass()  # a real instance leaves that to a lifecycle rule; here it frees memory
             with suppress(BotoCoreError, ClientError):
                 self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
             raise
@@ -186,7 +151,7 @@ class S3Store:
         parts: list[CompletedPartTypeDef] = []
         while sent < size and (content := _read(file, min(part_bytes, size - sent))):
             if is_abandoned():
-                raise _Cut
+                raise Cut
             number, sent = number + 1, sent + len(content)
             in_flight.append(self._parts.submit(self._send_part, key, upload_id, number, content, is_abandoned))
             digest.update(content)
@@ -199,13 +164,13 @@ class S3Store:
     def _send_part(
         self, key: str, upload_id: str, number: int, content: bytes, is_abandoned: IsAbandoned
     ) -> CompletedPartTypeDef:
-        with self._until(is_abandoned):
+        with self._cutter.until(is_abandoned):
             answer = self._client.upload_part(
                 Bucket=self._bucket,
                 Key=key,
                 UploadId=upload_id,
                 PartNumber=number,
-                Body=_Body(content, is_abandoned),
+                Body=Body(content, is_abandoned),
             )
         return {"PartNumber": number, "ETag": answer["ETag"]}
 
@@ -239,7 +204,7 @@ class S3Store:
                 answer = self._client.get_object(Bucket=self._bucket, Key=key)
             except self._client.exceptions.NoSuchKey:
                 raise FileNotFoundError(errno.ENOENT, "there is no such object", key) from None
-            with closing(answer["Body"]) as body:  # entered itself, it would not notice that it was cut short
+            with closing(answer["Body"]) as body:  # entered itself, it notices no cut (botocore #3564)
                 while chunk := body.read(CHUNK_BYTES):
                     if is_abandoned():
                         raise TransferAbandoned(key)
@@ -274,11 +239,14 @@ class S3Store:
                 if item["Key"] != self._prefix and not item["Key"].endswith("/")
             ]
 
-    def delete(self, path: str) -> None:
-        """Delete an own object; deleting what is not there is no error. Raises EnvironmentFailure; StoreUnavailable
-        where it may be tried again."""
-        with self._errors(f"{path} cannot be deleted"):
-            self._client.delete_object(Bucket=self._bucket, Key=self._own + path)
+    def delete(self, path: str, is_abandoned: IsAbandoned = lambda: False) -> None:
+        """Delete an own object; deleting what is not there is no error. Raises TransferAbandoned, and
+        EnvironmentFailure: StoreUnavailable where it may be tried again."""
+        with self._errors(f"{path} cannot be deleted"), self._cutter.until(is_abandoned):
+            try:
+                self._client.delete_object(Bucket=self._bucket, Key=self._own + path)
+            except Cut:
+                raise TransferAbandoned(path) from None
 
     def digests(self) -> Manifest:
         """The manifest of what is durable now. Costs one listing; only content that this store has neither sent nor
@@ -300,7 +268,7 @@ class S3Store:
 
     def close(self) -> None:
         """Let go of the threads that send parts."""
-        self._client.meta.events.unregister("before-send.s3", self._before_send)
+        self._cutter.close()
         self._parts.shutdown(wait=False, cancel_futures=True)
 
     def _key_of(self, path: str) -> str:

@@ -58,8 +58,9 @@ class ObjectStore(Protocol):
         """All objects below the prefix, as the prefix was given (no slash added)."""
         ...
 
-    def delete(self, path: str) -> None:
-        """Delete an object; deleting what is not there is no error."""
+    def delete(self, path: str, is_abandoned: Callable[[], bool] = ...) -> None:
+        """Delete an object; deleting what is not there is no error. Raises TransferAbandoned where `is_abandoned()`
+        turned true before it was carried out."""
         ...
 
     def digests(self) -> Manifest:

@@ -401,7 +401,9 @@ class CheckpointSync:
             if path in self._files or path not in self._objects or self._frozen.is_set():
                 return  # made again meanwhile (its upload replaces the object), or never uploaded
         try:
-            self._store.delete(path)
+            self._store.delete(path, self._frozen.is_set)
+        except TransferAbandoned:
+            return
         except StoreUnavailable as error:
             self._wait_to_try_again(path, error)
             with self._lock:

@@ -98,6 +98,15 @@ def _compare(evidence: Evidence) -> Comparison:
     return _Runs(evidence).compare()
 
 
+def first_unequal(evidence: Evidence) -> Difference | None:
+    """The first number that is not, to the last bit, the first uninterrupted run's; None where none is, or where none
+    are told that could be compared."""
+    baselines = evidence.baselines
+    if not baselines or evidence.progress is None or not _reference(baselines[0]):
+        return None
+    return _Runs(evidence).first_unequal()
+
+
 def series_by_attempt(evidence: Evidence) -> Mapping[int, Series]:
     """Every metric besides the progress itself, by progress; a value without one belongs to the last told."""
     return evidence.once(_series_by_attempt)
@@ -172,6 +181,10 @@ class _Runs:
                 divergence=divergence,
             )
         return self._equal()
+
+    def first_unequal(self) -> Difference | None:
+        """The first number that is not exactly the first uninterrupted run's."""
+        return self._first(_exactly)
 
     def _equal(self) -> Comparison:
         order, unordered = self._samples()

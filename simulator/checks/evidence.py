@@ -422,9 +422,10 @@ class Evidence:
 
     def checkpoint_was_due(self, attempt: int) -> bool:
         """Whether the attempt lived long enough for a first checkpoint to reach S3, as other attempts and uninterrupted
-        runs show. One that comes only at the very end, or never, was always due."""
+        runs show. One that comes only at the very end, or never, was always due; but not before any progress was made,
+        where others logged some."""
         began = self.began_at(attempt)
-        if began is None:
+        if began is None or (self.progress is not None and self.walk(attempt) is None):
             return False
         lived = self.gone_at(attempt) - began
         delays = [self._first_checkpoint_delay(later) for later in self.attempts if later != attempt]

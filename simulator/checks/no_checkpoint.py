@@ -1,6 +1,7 @@
 """SPOT001 no-checkpoint: when the instance went, nothing that a trainer could resume from was in S3.
 
-Acquits: a kill that came before the first checkpoint was due, as the script's other attempts show, is only a warning.
+Acquits: a kill that came before the first checkpoint was due, as the script's other attempts show, is only a warning;
+unless the attempt had been given a checkpoint, and took it away.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ def check(evidence: Evidence) -> list[Finding]:
         lived = evidence.gone_at(attempt) - began_at
         durable = {file.path: file.bytes for file in evidence.durable_at_kill(attempt)}
         due = evidence.checkpoint_was_due(attempt)
+        given = _was_given(evidence, attempt)
         facts = {
             "lived_seconds": round(lived, 3),
             "in_s3": durable,
@@ -29,8 +31,10 @@ def check(evidence: Evidence) -> list[Finding]:
         }
         besides = f" (only {', '.join(sorted(durable)[:3])})" if durable else ""
         message = f"The instance went after {lived:.1f} s, and no checkpoint was in S3{besides}"
-        if due:
-            lost = f"{message}: all work of attempt {attempt} was lost."
+        if given:
+            message += f"; {given[0]}, which had been restored for it, was deleted"
+        if due or given:
+            lost = f"{message}: all work {'so far' if given else f'of attempt {attempt}'} was lost."
             findings.append(RULE.finding(attempt, lost, facts, fix=RULE.fix_for(evidence)))
         else:
             findings.append(
@@ -43,6 +47,12 @@ def check(evidence: Evidence) -> list[Finding]:
                 )
             )
     return findings
+
+
+def _was_given(evidence: Evidence, attempt: int) -> list[str]:
+    """The checkpoints that the attempt began with."""
+    restored = evidence.restored(attempt) or []
+    return sorted(file.path for file in restored if file.bytes > 0 and may_be_a_checkpoint(file.path))
 
 
 def lost_everything(evidence: Evidence, attempt: int) -> bool:

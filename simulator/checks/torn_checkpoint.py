@@ -173,7 +173,7 @@ def _facts(torn: Torn) -> dict[str, object]:
 
 
 def _fix(evidence: Evidence, torn: Torn) -> str:
-    return _ONE_SAVE if torn.flaw in (Flaw.MIXED, Flaw.INCOMPLETE) else RULE.fix_for(evidence)
+    return ONE_SAVE if torn.flaw in (Flaw.MIXED, Flaw.INCOMPLETE) else RULE.fix_for(evidence)
 
 
 FALL_BACK = (
@@ -184,7 +184,7 @@ FALL_BACK = (
     '  +     except (EOFError, OSError, ValueError): log.warning("unusable: %s", path)'
 )
 
-_ONE_SAVE = (
+ONE_SAVE = (
     "Give every save a folder of its own, end it with a file that says it is whole, and resume only from such:\n"
     '  - save(model, CHECKPOINTS / "model.bin"); save(optimizer, CHECKPOINTS / "optimizer.bin")\n'
     '  + folder = CHECKPOINTS / f"step-{step:08}"\n'

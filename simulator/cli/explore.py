@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from simulator.cli.options import job_options
+from simulator.cli.options import FOLDER, job_options
 
 DEFAULT_BUDGET = "5m"
 
@@ -38,7 +38,7 @@ def _search_options(command: Callable[..., None]) -> Callable[..., None]:
             help="How processes start: forked from one that has imported TensorFlow and the like, or cold "
             "[zygote, where that is shown to change nothing].",
         ),
-        click.option("--resume", is_flag=True, help="Go on with the search whose folder --out names."),
+        click.option("--resume", type=FOLDER, metavar="DIR", help="Go on with the search in a folder, in that folder."),
     ]
     for option in reversed(options):
         command = option(command)
@@ -81,4 +81,21 @@ def _explore(search: str, config: Path | None, options: dict[str, Any]) -> None:
         profiles=tuple(options.pop("profiles", ())),
         resume=options.pop("resume"),
     )
-    raise SystemExit(carry_out(explore_settings(config, taken(options)), chosen))
+    raise SystemExit(carry_out(explore_settings(config, taken(options)), chosen).exit_code)
+
+
+@explore.command()
+@_search_options
+def states(config: Path | None, **options: Any) -> None:
+    """Search over what S3 can hold when the instance goes: record one run, and resume from each state."""
+    _explore("states", config, options)
+
+
+@explore.command()
+@click.option(
+    "--profile", "profiles", multiple=True, help="two-minute, sagemaker, ec2, sudden; may be repeated [all of them]."
+)
+@_search_options
+def faults(config: Path | None, profiles: tuple[str, ...], **options: Any) -> None:
+    """Search over what goes wrong on the way to S3 and on the disk: throttling, resets, lost answers, a full disk."""
+    _explore("faults", config, {**options, "profiles": profiles})

@@ -48,6 +48,17 @@ def run(config: Path | None, **options: Any) -> None:
     raise SystemExit(run_settings(load_settings(config, taken(options))).exit_code)
 
 
+@cli.command(epilog=EPILOG)
+@click.argument("file", type=FOLDER)
+@click.option("--out", type=FOLDER, help="Folder of the run [runs/TrainingJobName].")
+@click.option("--view", type=click.Choice(["auto", "live", "plain", "quiet"]), help="How progress is shown [auto].")
+def replay(file: Path, out: Path | None, view: str | None) -> None:
+    """Run again what a search found: the replay.json of its folder."""
+    from simulator.app.replay import replay as run_again
+
+    raise SystemExit(run_again(file, out=out, view=view or "auto").exit_code)
+
+
 @cli.command()
 @click.argument("run_folder", type=FOLDER)
 def report(run_folder: Path) -> None:

@@ -126,7 +126,7 @@ def job_options(command: Command) -> Command:
 
 
 def _with(command: Command, options: Mapping[str, Callable[[Command], Command]]) -> Command:
-    for option in reversed(options.values()):
+    for option in reversed(list(options.values())):
         command = option(command)
     return command
 

@@ -174,8 +174,8 @@ class Instance:
         return self._machine.reclaim is not None or self._machine.stopping is not None or self._aborted is not None
 
     def _gone_while_downloading(self) -> Ended:
-        """A reclaim or a stop while data comes, or right after (the triggers `download` and `restored`, or from outside):
-        no process is there to be warned, so the instance goes at once."""
+        """A reclaim or a stop while data comes, or right after (the triggers `download` and `restored`, or from
+        outside): no process is there to be warned, so the instance goes at once."""
         if self._aborted is not None:
             raise self._aborted
         if self._machine.stopping is not None:

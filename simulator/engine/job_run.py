@@ -17,6 +17,7 @@ from simulator.core.lifecycle import MESSAGES, SecondaryStatus, may_follow
 from simulator.core.plan import Plan
 from simulator.core.timeline import Kind, Timeline
 from simulator.engine.clock import SystemClock
+from simulator.engine.disk_errors import disk_errors
 from simulator.engine.instance import Ended, Instance
 from simulator.engine.recorder import Recorder
 from simulator.engine.surroundings import Surroundings
@@ -86,7 +87,8 @@ class JobRun:
         attempt, ended = 1, Ended(Outcome.STOPPED, None)
         while self._wait_for_an_instance(attempt, started_at):
             try:
-                ended = self._attempt(attempt, started_at)
+                with disk_errors():
+                    ended = self._attempt(attempt, started_at)
             except EnvironmentFailure as error:
                 if not self._may_retry(attempt, error):
                     raise

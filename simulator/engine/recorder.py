@@ -22,6 +22,11 @@ class Recorder:
         self._log_listeners = list(log_listeners)
         self._lock = threading.RLock()
 
+    def listen(self, listener: Listener) -> None:
+        """Tell one more of what happens from now on."""
+        with self._lock:
+            self._listeners.append(listener)
+
     def record(self, kind: Kind, attempt: int = 0, data: Mapping[str, Any] | None = None) -> Event:
         """Write down what happened now."""
         with self._lock:

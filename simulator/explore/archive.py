@@ -90,9 +90,9 @@ class ArchivingStore:
         """As `ObjectStore.list`."""
         return self._store.list()
 
-    def delete(self, path: str) -> None:
+    def delete(self, path: str, is_abandoned: Callable[[], bool] = lambda: False) -> None:
         """As `ObjectStore.delete`."""
-        self._store.delete(path)
+        self._store.delete(path, is_abandoned)
 
     def digests(self) -> Manifest:
         """As `ObjectStore.digests`."""

@@ -57,10 +57,10 @@ def _burst(draw: random.Random, points: Points, count: int) -> list[Point]:
         math.log(1 + draw.uniform(*BURSTINESS) ** 2)
     )  # of a log-normal with this coefficient of variation
     along = points.of(PointKind.STEP) or points.of(PointKind.EPOCH) or points.first
-    starts = points.of(PointKind.START) or points.first[:1]
+    soon = [*points.of(PointKind.START), along[0]]  # before the script runs, and at its first sign of life
     place, chosen = 0.0, list[Point]()
     for _ in range(count):
         lived = draw.lognormvariate(-(sigma**2) / 2, sigma) / (count + 1)
         place = min(place + lived, 1.0)
-        chosen.append(starts[0] if lived < _SOON else along[min(int(place * len(along)), len(along) - 1)])
+        chosen.append(draw.choice(soon) if lived < _SOON else along[min(int(place * len(along)), len(along) - 1)])
     return chosen

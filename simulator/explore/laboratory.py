@@ -23,8 +23,11 @@ from simulator.core.timeline import Listener, Timeline, from_jsonl
 from simulator.engine.clock import SystemClock
 from simulator.engine.job_run import EngineOptions, JobRun
 from simulator.engine.recorder import LogListener, Recorder
+from simulator.explore.fault_verdict import judge_fault
+from simulator.explore.faults import Faults
+from simulator.explore.harm import harmed
 from simulator.explore.recording import Recording, RunRecording
-from simulator.explore.splice import judge_state
+from simulator.explore.splice import judge_state, spliced
 from simulator.explore.states import CrashState
 from simulator.explore.trial import Outcome, Schedule, Trial, TrialResult, result_of
 from simulator.runtimes.ownership import make_scratch
@@ -53,8 +56,7 @@ class StoreKind(StrEnum):
 @dataclass(frozen=True)
 class LabSpec:
     """All that trials of one search have in common; it travels to workers. `baselines`: timeline.jsonl of the
-    uninterrupted runs; `recording`: the folder of the recorded run that crash states come from; `failures`: where the
-    timelines and logs of the first failed trials are kept."""
+    uninterrupted runs; `recording`: the folder of the recorded run that crash states come from."""
 
     job: TrainingJob
     profiles: Mapping[str, Profile]
@@ -67,7 +69,6 @@ class LabSpec:
     options: EngineOptions = field(default_factory=EngineOptions)
     baselines: tuple[Path, ...] = ()
     recording: Path | None = None
-    failures: Path | None = None
 
     def plan(self, schedule: Schedule) -> Plan:
         """The plan of a schedule. Raises UsageError for a WHEN that is not understood."""
@@ -103,6 +104,7 @@ class Laboratory:
         self._s3: S3Service | None = None
         self._baseline: Baseline | None = None
         self._last_progress: float | None = None
+        self._controls: dict[Schedule, TrialResult] = {}
 
     def run(self, trial: Trial) -> TrialRun:
         """Carry a trial out and judge it. Raises UserInterrupt; a machine that fails makes the trial `broken`."""
@@ -111,23 +113,57 @@ class Laboratory:
         clock = SystemClock()
         log: deque[tuple[int, bytes]] = deque(maxlen=LOG_LINES)
         recorder = Recorder(clock, log_listeners=[lambda attempt, line: log.append((attempt, line))])
+        timeline, verdict = recorder.timeline, None
         try:
-            verdict = self._judged(trial, plan, recorder, clock)
+            if trial.faults:
+                result, verdict = self._under_faults(trial, plan, recorder, clock)
+            else:
+                verdict, timeline = self._judged(trial, plan, recorder, clock)
+                result = result_of(trial, verdict, time.monotonic() - began, self.last_progress)
         except EnvironmentFailure as failure:
             result = TrialResult(
                 trial, Outcome.BROKEN, f"{failure.what}: {failure.why}", seconds=time.monotonic() - began
             )
-            return TrialRun(result, plan, clock, recorder.timeline, None, log)
-        result = result_of(trial, verdict, time.monotonic() - began, self.last_progress)
-        return TrialRun(result, plan, clock, recorder.timeline, verdict, log)
+        # An attempt at a recorded state is the second: the first is the recorded one, whose instance went.
+        told = [(attempt + 1, line) for attempt, line in log] if trial.state else log
+        return TrialRun(result, plan, clock, timeline, verdict, told)
 
-    def _judged(self, trial: Trial, plan: Plan, recorder: Recorder, clock: SystemClock) -> Verdict:
+    def _under_faults(
+        self, trial: Trial, plan: Plan, recorder: Recorder, clock: SystemClock
+    ) -> tuple[TrialResult, Verdict | None]:
+        """A trial with faults on the way: always with moto, and judged with an eye on whose doing it is."""
+        began = time.monotonic()
+        faults, bucket = Faults.from_dict(trial.faults), self.spec.job.CheckpointConfig.bucket
+        ended: Verdict | EnvironmentFailure
+        with self._place() as (scratch, run_id):
+            prefix = self._own_prefix(run_id)
+            with harmed(self._moto, bucket, prefix, scratch, faults) as bench:
+                recorder.listen(bench.on_event)
+                options = faults.options(self.spec.options)
+                try:
+                    self._job_run(plan, recorder, clock, bench.store, bench.scratch, run_id, options).run()
+                    ended = judge(recorder.timeline, baseline=self.baseline)
+                except EnvironmentFailure as failure:
+                    ended = failure
+                evidence = bench.evidence()
+        seconds = time.monotonic() - began
+        result = judge_fault(trial, ended, evidence, seconds, lambda: self._control(trial.schedule), self.last_progress)
+        return result, ended if isinstance(ended, Verdict) else None
+
+    def _control(self, schedule: Schedule) -> TrialResult:
+        """What comes of a schedule without faults."""
+        if schedule not in self._controls:
+            self._controls[schedule] = self.run(Trial(0, schedule, str(schedule))).result
+        return self._controls[schedule]
+
+    def _judged(self, trial: Trial, plan: Plan, recorder: Recorder, clock: SystemClock) -> tuple[Verdict, Timeline]:
         if not trial.state:
             self._carry_out(plan, recorder, clock)
-            return judge(recorder.timeline, baseline=self.baseline)
+            return judge(recorder.timeline, baseline=self.baseline), recorder.timeline
         recording, state = self.recording, self._states[trial.state]
         self._carry_out(plan, recorder, clock, lambda store: recording.fill(store, state))
-        return judge_state(recording, state, recorder.timeline, self.baseline.runs if self.baseline else ())
+        verdict = judge_state(recording, state, recorder.timeline, self.baseline.runs if self.baseline else ())
+        return verdict, spliced(recording, state, recorder.timeline)
 
     def _carry_out(
         self,
@@ -150,7 +186,7 @@ class Laboratory:
         Raises EnvironmentFailure, UserInterrupt, and OSError where the folder cannot be written."""
         clock = SystemClock()
         with self._place() as (scratch, run_id):
-            recording = RunRecording(folder, scratch, clock.now)
+            recording = RunRecording(folder, scratch)
             recorder = Recorder(clock, [*listeners, recording.on_event], log_listeners)
             store = recording.around(self._store(scratch, run_id))
             return recording.finish(self._job_run(plan, recorder, clock, store, scratch, run_id).run())
@@ -166,7 +202,14 @@ class Laboratory:
             shutil.rmtree(scratch, ignore_errors=True)
 
     def _job_run(
-        self, plan: Plan, recorder: Recorder, clock: SystemClock, store: ObjectStore, scratch: Path, run_id: str
+        self,
+        plan: Plan,
+        recorder: Recorder,
+        clock: SystemClock,
+        store: ObjectStore,
+        scratch: Path,
+        run_id: str,
+        options: EngineOptions | None = None,
     ) -> JobRun:
         return JobRun(
             job=self.spec.job,
@@ -177,7 +220,7 @@ class Laboratory:
             clock=clock,
             scratch=scratch,
             run_id=run_id,
-            options=self.spec.options,
+            options=options or self.spec.options,
         )
 
     @cached_property
@@ -219,10 +262,16 @@ class Laboratory:
         """An empty store for one trial."""
         if self.spec.store is StoreKind.FOLDER:
             return FolderStore(scratch / "s3")
+        return self._moto.store(self.spec.job.CheckpointConfig.bucket, self._own_prefix(run_id))
+
+    @property
+    def _moto(self) -> S3Service:
         if self._s3 is None:
             self._s3 = self._closing.enter_context(open_s3(S3Kind.EMBEDDED))
-        config = self.spec.job.CheckpointConfig
-        return self._s3.store(config.bucket, f"{config.prefix.rstrip('/')}/{run_id}/")
+        return self._s3
+
+    def _own_prefix(self, run_id: str) -> str:
+        return f"{self.spec.job.CheckpointConfig.prefix.rstrip('/')}/{run_id}/"
 
     def close(self) -> None:
         """End what was started. Safe to call again."""

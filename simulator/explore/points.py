@@ -95,7 +95,7 @@ def points_of(timeline: Timeline, log: Iterable[str] = (), metric: str | None = 
     place = _Place(evidence, attempt)
     steps, left_out = _progress_points(evidence, attempt, place)
     found = [
-        Point(When.START, PointKind.START, 0.0, "the first moments of the script"),
+        Point(When.START.value, PointKind.START, 0.0, "the first moments of the script"),
         *steps,
         *_evaluations(evidence, attempt, place),
         *_announced(log, {line.text for line in evidence.lines.get(attempt, ()) if line.values}),
@@ -216,8 +216,8 @@ def _counted(evidence: Evidence, attempt: int, place: _Place) -> Iterator[Point]
             if number <= len(happened[when]):
                 yield Point(f"{when}={number}", kind, place(happened[when][number - 1].at), label.format(number))
     if written:
-        yield Point(When.RESTORED, PointKind.RESTORED, 0.0, "all is restored and the script has not started")
-        yield Point(When.DOWNLOAD, PointKind.DOWNLOAD, 0.0, "checkpoints are being restored")
+        yield Point(When.RESTORED.value, PointKind.RESTORED, 0.0, "all is restored and the script has not started")
+        yield Point(When.DOWNLOAD.value, PointKind.DOWNLOAD, 0.0, "checkpoints are being restored")
 
 
 _COUNTED = {

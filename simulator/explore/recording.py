@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +21,8 @@ from simulator.explore.text_index import names_in
 from simulator.explore.writings import WritingWatch
 
 SCHEMA_VERSION = 1
+RECORDING = "recording"
+"""The name of its folder in a search's."""
 OBJECTS, OPERATIONS, TIMELINE, ABOUT = "objects", "operations.jsonl", "timeline.jsonl", "recording.json"
 
 
@@ -96,10 +99,11 @@ class Recording:
 
 
 class RunRecording:
-    """Records the run that is made with its store and its listener. `scratch` is the JobRun's."""
+    """Records one run: `around` its store, and `on_event` among its Recorder's listeners. Then `finish`. `scratch` is
+    the JobRun's: the checkpoint folder is watched there."""
 
-    def __init__(self, folder: Path, scratch: Path, now: Callable[[], float]) -> None:
-        self._folder, self._scratch, self._now = folder, scratch, now
+    def __init__(self, folder: Path, scratch: Path) -> None:
+        self._folder, self._scratch = folder, scratch
         self._archive = Archive(folder / OBJECTS)
         self._watch: WritingWatch | None = None
 
@@ -111,7 +115,9 @@ class RunRecording:
         """A listener of the run's Recorder: watches the checkpoint folder from before the script starts, until it
         ends."""
         if event.kind is Kind.RESTORE_STARTED and event.attempt == 1:
-            self._watch = WritingWatch(self._scratch / "attempt-1" / "checkpoints", self._now)
+            began = time.monotonic() - event.at  # the run's clock, which is monotonic too
+            folder = self._scratch / "attempt-1" / "checkpoints"
+            self._watch = WritingWatch(folder, lambda: time.monotonic() - began)
             self._watch.start()
         elif event.kind is Kind.ATTEMPT_ENDED and self._watch is not None:
             self._watch.stop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect
 from collections.abc import Sequence
 
-from simulator.checks.file_names import family, numbers
+from simulator.checks.file_names import family, may_be_a_checkpoint, numbers
 from simulator.explore.operations import Act, Operation
 
 TOGETHER_SECONDS = 0.3  # a pause within a save is shorter, where the script trains on beside it
@@ -14,9 +14,11 @@ TOGETHER_SECONDS = 0.3  # a pause within a save is shorter, where the script tra
 def saves_of(operations: Sequence[Operation], logged_at: Sequence[float]) -> list[tuple[int, ...]]:
     """The indices of the uploads of each save, in the order of the saves. `logged_at`: when progress was logged.
 
-    A new save begins where a path is written again, and where training went on and either time passed or a file of
-    the same kind comes under another number (ckpt-10 after ckpt-5). Where nothing was logged training is taken to go on all the time."""
+    A new save begins where a path is written again, and where training went on and either time passed or a file of the
+    same kind comes under another number (ckpt-10 after ckpt-5). Where nothing was logged, it went on all the time.
+    Logs and temporary files belong to no save, unless there is nothing else."""
     puts = [index for index, operation in enumerate(operations) if operation.act is Act.PUT]
+    puts = [index for index in puts if may_be_a_checkpoint(operations[index].path)] or puts
     puts.sort(key=lambda index: operations[index].changed_at)
     logged = sorted(logged_at)
     saves: list[list[int]] = []

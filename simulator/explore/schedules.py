@@ -79,7 +79,7 @@ class _Pick:
     share: float = 0.0
 
 
-_MIDDLE, _LATE = _Pick(K.STEP, 0.5), _Pick(K.STEP, 0.85)
+_MIDDLE, _SOON_AFTER, _LATE = _Pick(K.STEP, 0.5), _Pick(K.STEP, 0.54), _Pick(K.STEP, 0.85)
 _SWEEP: Sequence[tuple[bool, Sequence[_Pick]]] = (
     # whether the script is told, and the interruptions
     (True, [_MIDDLE]),  # is anything saved, taken up, and saved on SIGTERM
@@ -90,16 +90,18 @@ _SWEEP: Sequence[tuple[bool, Sequence[_Pick]]] = (
     (False, [_Pick(K.START)]),
     (False, [_Pick(K.SAVE, 0.5)]),
     (False, [_Pick(K.UPLOADED, 0.4)]),
-    (False, [_MIDDLE, _Pick(K.START)]),
+    (False, [_MIDDLE, _SOON_AFTER]),  # is there still something to take up when the next one goes soon
     (True, [_Pick(K.EPOCH, 0.5)]),
     (False, [_Pick(K.SAVED)]),
     (False, [_Pick(K.STEP, 0.0)]),
+    (False, [_MIDDLE, _Pick(K.STEP)]),
     (False, [_MIDDLE, _Pick(K.DOWNLOAD)]),
     (False, [_Pick(K.EPOCH, 1.0)]),
     (False, [_Pick(K.STEP, 1.0)]),
     (True, [_MIDDLE, _LATE]),
     (False, [_Pick(K.START), _Pick(K.START), _Pick(K.START)]),
     (False, [_MIDDLE, _Pick(K.RESTORED)]),
+    (False, [_MIDDLE, _Pick(K.START)]),
 )
 
 

@@ -8,21 +8,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from simulator.core.errors import UsageError
 from simulator.engine.interrupts import UserInterrupt
+from simulator.explore.coverage import Stop
 from simulator.explore.pool import Run
 from simulator.explore.trial import Outcome, Schedule, Trial, TrialResult
-
-
-class Stopped(StrEnum):
-    """Why a search tried no more."""
-
-    EXHAUSTED = "exhausted"  # there was nothing else to try
-    BUDGET = "budget"
-    FIRST_FAILURE = "first failure"  # --until-failure
-    USER = "interrupted by the user"
 
 
 @dataclass(frozen=True)
@@ -32,8 +23,9 @@ class Budget:
     seconds: float | None = None
     trials: int | None = None
 
-    def __str__(self) -> str:
-        return f"{self.seconds:g} s" if self.seconds is not None else f"{self.trials} trials"
+    def of(self, total: int | None) -> int | None:
+        """How many of `total` trials there may be, None where nobody knows."""
+        return min((number for number in (self.trials, total) if number is not None), default=None)
 
 
 _BUDGET = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|)")
@@ -60,7 +52,7 @@ class Searched:
     """What a search came to: its results in the trials' order, and why it ended."""
 
     results: Sequence[TrialResult]
-    stopped: Stopped
+    stopped: Stop
     seconds: float = 0.0
 
     @property
@@ -92,9 +84,9 @@ class Searcher:
                 self.on_result(result)
                 gate.take(result)
         except UserInterrupt:
-            gate.close(Stopped.USER)
+            gate.close(Stop.INTERRUPTED)
         ordered = [results[number] for number in sorted(results)]
-        return Searched(ordered, gate.stopped or Stopped.EXHAUSTED, self.now() - began)
+        return Searched(ordered, gate.stopped or Stop.EXHAUSTED, self.now() - began)
 
     def _unknown(self, trials: Iterable[Trial], results: dict[int, TrialResult]) -> Iterator[Trial]:
         for trial in trials:
@@ -112,14 +104,14 @@ class _Gate:
         self._searcher, self._began = searcher, began
         self._lock = threading.Lock()
         self._passed = 0
-        self.stopped: Stopped | None = None
+        self.stopped: Stop | None = None
 
     def pass_on(self, trials: Iterator[Trial]) -> Iterator[Trial]:
         """The trials that there is budget for."""
         for trial in trials:
             with self._lock:
                 if self.stopped is None and self._is_spent():
-                    self.stopped = Stopped.BUDGET
+                    self.stopped = Stop.BUDGET
                 if self.stopped is not None:
                     return
                 self._passed += 1
@@ -128,9 +120,9 @@ class _Gate:
     def take(self, result: TrialResult) -> None:
         """Hear of a result: the first failure may be all that was wanted."""
         if self._searcher.until_failure and result.outcome is Outcome.FAILED:
-            self.close(Stopped.FIRST_FAILURE)
+            self.close(Stop.UNTIL_FAILURE)
 
-    def close(self, why: Stopped) -> None:
+    def close(self, why: Stop) -> None:
         """Let no more through."""
         with self._lock:
             self.stopped = self.stopped or why
@@ -149,10 +141,14 @@ def numbered(schedules: Iterable[Schedule], first: int = 1) -> Iterator[Trial]:
 
 
 class Tries:
-    """Whether schedules fail, asked of the pool in batches: what shrinking asks for. A schedule is tried once."""
+    """Whether schedules fail, asked of the pool in batches: what shrinking asks for. A schedule is tried once.
 
-    def __init__(self, run: Run, first_number: int) -> None:
+    `rules`: only failures by one of these count, so that the smallest schedule shows the failure that was found and no
+    other; none given, all count."""
+
+    def __init__(self, run: Run, first_number: int, rules: Iterable[str] = ()) -> None:
         self._run, self._numbers = run, itertools.count(first_number)
+        self._rules = frozenset(rules)
         self._failed: dict[Schedule, TrialResult] = {}
         self._sound: set[Schedule] = set()
 
@@ -160,7 +156,7 @@ class Tries:
         """For each schedule whether the script fails under it."""
         new = dict.fromkeys(s for s in schedules if s not in self._failed and s not in self._sound)
         for result in self._run([Trial(next(self._numbers), schedule, str(schedule)) for schedule in new]):
-            if result.outcome is Outcome.FAILED:
+            if result.outcome is Outcome.FAILED and (not self._rules or self._rules & set(result.rules)):
                 self._failed[result.trial.schedule] = result
             else:
                 self._sound.add(result.trial.schedule)

@@ -11,7 +11,7 @@ from simulator.explore.schedules import sharpness
 from simulator.explore.trial import Schedule
 
 AT_ONCE = 8
-MOST_TRIES = 200
+MOST_TRIES = 60  # each lasts about as long as the script
 
 Key = tuple[int, int, tuple[int, ...]]
 TryAll = Callable[[Sequence[Schedule]], Sequence[bool]]
@@ -29,17 +29,17 @@ def simplicity(schedule: Schedule, points: Points) -> Key:
 
 
 def simpler(schedule: Schedule, points: Points, profiles: Sequence[str]) -> list[Schedule]:
-    """What is tried in place of a failing schedule, the simplest first: some of its interruptions, a simpler profile,
-    and in place of one of its points the first of each simpler kind and earlier ones of its own kind."""
+    """What is tried in place of a failing schedule, the simplest first: some of its interruptions; its interruptions
+    with one of them moved, to the first of each kind or along its own kind, under this profile or a simpler one."""
     whens = schedule.interruptions
     found = [Schedule(kept, schedule.profile) for count in range(1, len(whens)) for kept in combinations(whens, count)]
-    found += [Schedule(whens, profile) for profile in profiles]
+    moved = [whens]
     for place, when in enumerate(whens):
-        for other in _in_place_of(when, points):
-            found.append(Schedule((*whens[:place], other, *whens[place + 1 :]), schedule.profile))
+        moved += [(*whens[:place], other, *whens[place + 1 :]) for other in _in_place_of(when, points)]
+    found += [Schedule(kept, profile) for profile in {*profiles, schedule.profile} for kept in moved]
     own = simplicity(schedule, points)
-    kept = {s: key for s in found if (key := simplicity(s, points)) < own and _is_possible(s, points)}
-    return sorted(kept, key=kept.__getitem__)
+    simpler_ones = {s: key for s in found if (key := simplicity(s, points)) < own and _is_possible(s, points)}
+    return sorted(simpler_ones, key=simpler_ones.__getitem__)
 
 
 def shrink(
@@ -80,14 +80,17 @@ def _simplest_failing(
 
 
 def _in_place_of(when: str, points: Points) -> list[str]:
-    """The first of each kind that is as simple or simpler, and of the own kind the one halfway and the one before."""
+    """The first of each kind; of the own kind earlier ones, by halves down to the one before, and two later ones, since
+    a simpler profile leaves the script less time to come to where it fails."""
     own = points.named(when)
     if own is None:
         return [point.when for point in points.all]
-    firsts = {point.kind: point.when for point in reversed(points.all)}
     of_kind = points.of(own.kind)
     place = of_kind.index(own)
-    return [*firsts.values(), of_kind[place // 2].when, of_kind[max(0, place - 1)].when]
+    earlier = {place - (place >> halves) for halves in range(1, place.bit_length())} | {place // 2, place - 1}
+    later = {(place + len(of_kind)) // 2, len(of_kind) - 1}
+    firsts = {point.kind: point.when for point in reversed(points.all)}
+    return [*firsts.values(), *(of_kind[other].when for other in sorted(earlier | later) if other >= 0)]
 
 
 def _is_possible(schedule: Schedule, points: Points) -> bool:

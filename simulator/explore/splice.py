@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from simulator.checks import Severity
+from simulator.checks import Severity, torn_checkpoint
 from simulator.core.lifecycle import MESSAGES, SecondaryStatus
 from simulator.core.plan import PROFILES
 from simulator.core.timeline import Event, Kind, Timeline
 from simulator.explore.operations import Act, Operation
 from simulator.explore.recording import Recording, as_manifest
-from simulator.explore.states import CrashState, Torn
+from simulator.explore.states import CrashState, StateKind, Torn
 from simulator.verdict import Answer, Baseline, JudgeOptions, Reason, Verdict, judge
 
 PROFILE = PROFILES["sudden"]
@@ -59,6 +59,8 @@ def judge_state(
     verdict = judge(timeline, options=options, baseline=Baseline(list(baselines)) if baselines else None)
     if recording.nothing_was_saved(state):
         return _without_blame(verdict)
+    if state.kind is StateKind.MIXED:
+        return _explained(verdict, state)
     if verdict.verdict is Answer.ERROR and verdict.completed and recording.nothing_was_left(state):
         if _models(resumed) and _models(resumed) == _models(recording.timeline):
             return replace(
@@ -76,6 +78,23 @@ def _without_blame(verdict: Verdict) -> Verdict:
     if verdict.verdict is Answer.FAILED:
         return replace(verdict, verdict=Answer.ERROR, reason=_NOTHING_SAVED, findings=findings, at_stake=False)
     return replace(verdict, at_stake=False)
+
+
+def _explained(verdict: Verdict, state: CrashState) -> Verdict:
+    """A run that went wrong on files of two saves did so because of them: what diverged is told with that."""
+    told = {
+        finding.message: replace(
+            finding,
+            message=f"S3 held files of two saves ({state.how}), and attempt 2 went on from them: {finding.message}",
+            fix=torn_checkpoint.ONE_SAVE,
+        )
+        for finding in verdict.findings
+        if finding.rule == "SPOT008" and finding.severity is Severity.ERROR
+    }
+    reason = verdict.reason
+    if reason.why in told:
+        reason = replace(reason, why=told[reason.why].message)
+    return replace(verdict, reason=reason, findings=[told.get(one.message, one) for one in verdict.findings])
 
 
 def _models(timeline: Timeline) -> Mapping[str, Any] | None:

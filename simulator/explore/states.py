@@ -7,100 +7,38 @@ done and an earlier one not yet, as files go up one by one and in no order; and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 
-from simulator.checkpoints.s3 import PART_BYTES
-from simulator.explore.operations import Act, Cut, Operation
-from simulator.explore.saves import saves_of
+from simulator.explore.crash_state import (
+    CrashState,
+    History,
+    Objects,
+    StateKind,
+    Torn,
+    nothing_was_left,
+    nothing_was_saved,
+)
+from simulator.explore.operations import Act, Operation
+from simulator.explore.state_kinds import told
+
+__all__ = ["CrashState", "History", "StateKind", "Torn", "crash_states", "nothing_was_left", "nothing_was_saved"]
 
 BOUND = 3  # so many operations are looked at beyond a prefix
 IN_FLIGHT_SECONDS = 2.0
 """An upload may last so much longer than it did in the recorded run. AWS documents no bound: a named assumption."""
-SEEN_SECONDS = 0.1  # how late a log line may be read
 _MOMENT = 0.001
-
-
-class StateKind(StrEnum):
-    """What is odd about a state; the first that fits, in this order, which is also the order of trying."""
-
-    MIXED = "mixed generations"
-    TORN = "half-written file"
-    INDEX = "index and files disagree"
-    INCOMPLETE = "save with files missing"
-    MULTIPART = "multipart upload never completed"
-    REORDERED = "uploads out of order"
-    IN_ORDER = "uploads in order"
-
-
-@dataclass(frozen=True)
-class Torn:
-    """Which object of a state is a capture of a file being written, under which name, and of which operation."""
-
-    operation: int
-    path: str
-    cut: Cut
-
-
-@dataclass(frozen=True)
-class CrashState:
-    """What S3 holds: `objects` is path → digest. `after` operations had been done, of which `left_out` (indices) had
-    not: they were still under way when the instance went, `at_seconds` into the recorded run."""
-
-    name: str
-    kind: StateKind
-    objects: Mapping[str, str]
-    after: int
-    how: str
-    at_seconds: float
-    left_out: tuple[int, ...] = ()
-    torn: Torn | None = None
-
-    @property
-    def done(self) -> list[int]:
-        """The indices of the operations that S3 had."""
-        return [index for index in range(self.after) if index not in self.left_out]
-
-
-@dataclass(frozen=True)
-class History:
-    """A recorded run as the enumeration needs it. `ends_at`: when the script ended; `logged_at`: when it logged."""
-
-    operations: Sequence[Operation]
-    ends_at: float
-    logged_at: Sequence[float] = ()
-    saves: Sequence[tuple[int, ...]] = ()
-
-    @classmethod
-    def of(cls, operations: Sequence[Operation], ends_at: float, logged_at: Sequence[float] = ()) -> History:
-        """With its saves worked out."""
-        return cls(operations, ends_at, logged_at, saves_of(operations, logged_at))
 
 
 def crash_states(
     history: History, most: int | None = None, in_flight_seconds: float = IN_FLIGHT_SECONDS
 ) -> list[CrashState]:
     """The distinct states, the most telling first: of every kind in turn, spread over the run. At most `most`."""
-    distinct: dict[frozenset[tuple[str, str]], CrashState] = {}
+    distinct: dict[tuple[frozenset[tuple[str, str]], bool], CrashState] = {}
     for state in _all(history, in_flight_seconds):
-        distinct.setdefault(frozenset(state.objects.items()), state)
-    return _most_telling_first(list(distinct.values()))[:most]
-
-
-def nothing_was_saved(history: History, state: CrashState) -> bool:
-    """Whether no save had wholly reached S3: then nobody need resume from anything."""
-    done = set(state.done)
-    return not any(done.issuperset(save) for save in history.saves)
-
-
-def nothing_was_left(history: History, state: CrashState) -> bool:
-    """Whether the last save had wholly reached S3, and no progress was logged after it: then all work was done."""
-    if not history.saves or not set(state.done).issuperset(history.saves[-1]):
-        return False
-    began = min(history.operations[index].changed_at for index in history.saves[-1])
-    return not any(at > began + SEEN_SECONDS for at in history.logged_at)
+        # The same objects mean something else where there had been more: an empty prefix after a save was deleted.
+        distinct.setdefault((frozenset(state.objects.items()), nothing_was_saved(history, state)), state)
+    return _most_telling_first([told(history, state) for state in distinct.values()])[:most]
 
 
 # Enumeration.
@@ -108,67 +46,59 @@ def nothing_was_left(history: History, state: CrashState) -> bool:
 
 def _all(history: History, in_flight_seconds: float) -> Iterator[CrashState]:
     """Every state, plain prefixes first, so that of two with equal content the simplest counts."""
-    count = len(history.operations)
+    operations = history.operations
+    count = len(operations)
+    prefixes: list[Objects] = [{}]
+    for operation in operations:
+        prefixes.append(_with(prefixes[-1], [operation]))
     for after in range(count + 1):
-        yield _state(history, after, ())
-    ahead = [
-        (first, done)
-        for first in range(count)
-        for size in range(1, BOUND)
-        for done in combinations(range(first + 1, min(count, first + BOUND)), size)
-        if _may_overtake(history.operations, first, done, in_flight_seconds)
+        yield _state(history, prefixes[after], after, ())
+    for first in range(count):
+        before = prefixes[first]
+        for done in _ahead(operations, first, in_flight_seconds):
+            held = _with(before, [operations[index] for index in done])
+            yield _state(history, held, done[-1] + 1, _outstanding(first, done))
+        for cut in operations[first].cuts:
+            torn = Torn(first, operations[first].aside or operations[first].path, cut)
+            captured = {**before, torn.path: cut.digest}
+            yield _state(history, captured, first, (), torn)
+            if torn.path == operations[first].path and 0 < cut.kept < operations[first].bytes - 1:
+                for done in _ahead(operations, first, in_flight_seconds):
+                    held = _with(captured, [operations[index] for index in done])
+                    yield _state(history, held, done[-1] + 1, _outstanding(first, done), torn)
+
+
+def _ahead(operations: Sequence[Operation], first: int, in_flight_seconds: float) -> Iterator[tuple[int, ...]]:
+    """Which of the operations after one may all have been done while that was still under way."""
+    may = [
+        index
+        for index in range(first + 1, min(len(operations), first + BOUND))
+        if operations[index].began_at < operations[first].ended_at + in_flight_seconds
     ]
-    for first, done in ahead:
-        yield _state(history, done[-1] + 1, _outstanding(first, done))
-    for index, operation in enumerate(history.operations):
-        for cut in operation.cuts:
-            torn = Torn(index, operation.aside or operation.path, cut)
-            yield _state(history, index, (), torn)
-            if operation.aside:
-                continue
-            for first, done in ahead:
-                if first == index and 0 < cut.kept < operation.bytes - 1:
-                    yield _state(history, done[-1] + 1, _outstanding(first, done), torn)
+    for size in range(1, BOUND):
+        yield from combinations(may, size)
 
 
 def _outstanding(first: int, done: Sequence[int]) -> tuple[int, ...]:
     return tuple(index for index in range(first, done[-1]) if index not in done)
 
 
-def _may_overtake(operations: Sequence[Operation], first: int, done: Sequence[int], in_flight_seconds: float) -> bool:
-    """Whether all of `done` can have been in S3 while `first` was still under way."""
-    return all(operations[index].began_at < operations[first].ended_at + in_flight_seconds for index in done)
+def _state(
+    history: History, objects: Objects, after: int, left_out: tuple[int, ...], torn: Torn | None = None
+) -> CrashState:
+    name = _name(history.operations, after, left_out, torn)
+    at = _instant(history, after, left_out, torn)
+    return CrashState(name, StateKind.IN_ORDER, objects, after, "", at, left_out, torn)
 
 
-def _state(history: History, after: int, left_out: tuple[int, ...], torn: Torn | None = None) -> CrashState:
-    operations = history.operations
-    objects: dict[str, str] = {}
-    for index in range(after):
-        if torn is not None and index == torn.operation:
-            objects[torn.path] = torn.cut.digest  # its whole is on its way
-        if index not in left_out:
-            _apply(objects, operations[index])
-    if torn is not None and torn.operation >= after:
-        objects[torn.path] = torn.cut.digest
-    state = CrashState(
-        _name(operations, after, left_out, torn),
-        StateKind.IN_ORDER,
-        objects,
-        after,
-        "",
-        _instant(history, after, left_out, torn),
-        left_out,
-        torn,
-    )
-    kind = _kind(history, state)
-    return replace(state, kind=kind, how=_how(operations, state, kind))
-
-
-def _apply(objects: dict[str, str], operation: Operation) -> None:
-    if operation.act is Act.PUT:
-        objects[operation.path] = operation.digest
-    else:
-        objects.pop(operation.path, None)
+def _with(objects: Objects, operations: Iterable[Operation]) -> Objects:
+    held = dict(objects)
+    for operation in operations:
+        if operation.act is Act.PUT:
+            held[operation.path] = operation.digest
+        else:
+            held.pop(operation.path, None)
+    return held
 
 
 def _instant(history: History, after: int, left_out: Sequence[int], torn: Torn | None) -> float:
@@ -189,67 +119,6 @@ def _instant(history: History, after: int, left_out: Sequence[int], torn: Torn |
     return min(at, history.ends_at - _MOMENT)
 
 
-# What is odd about a state, and how to say it.
-
-
-def _kind(history: History, state: CrashState) -> StateKind:
-    if state.torn is not None:
-        return StateKind.TORN
-    operations, done = history.operations, set(state.done)
-    kinds = {_of_save(operations, save, state, done) for save in history.saves}
-    if StateKind.MIXED in kinds:
-        return StateKind.MIXED
-    if _index_disagrees(operations, state, done):
-        return StateKind.INDEX
-    if any(operations[index].bytes > PART_BYTES for index in _under_way(operations, state)):
-        return StateKind.MULTIPART
-    if StateKind.INCOMPLETE in kinds:
-        return StateKind.INCOMPLETE
-    return StateKind.REORDERED if state.left_out else StateKind.IN_ORDER
-
-
-def _of_save(
-    operations: Sequence[Operation], save: Sequence[int], state: CrashState, done: set[int]
-) -> StateKind | None:
-    """Whether S3 holds a part of a save, and an earlier one's files in place of the others."""
-    there = [i for i in save if i in done and state.objects.get(operations[i].path) == operations[i].digest]
-    missing = [operations[i] for i in save if i not in done]
-    if not there or not missing:
-        return None
-    mixed = any(state.objects.get(operation.path, operation.digest) != operation.digest for operation in missing)
-    return StateKind.MIXED if mixed else StateKind.INCOMPLETE
-
-
-def _under_way(operations: Sequence[Operation], state: CrashState) -> list[int]:
-    """The uploads that had begun and were not done when the instance went."""
-    return [
-        index
-        for index, operation in enumerate(operations)
-        if operation.act is Act.PUT
-        and (index in state.left_out or (index >= state.after and operation.began_at <= state.at_seconds))
-    ]
-
-
-def _index_disagrees(operations: Sequence[Operation], state: CrashState, done: set[int]) -> bool:
-    """A file in S3 names others that never came, or one that names what came last has not come itself."""
-    came = {operations[index].path for index in done if operations[index].act is Act.PUT}
-    for index, operation in enumerate(operations):
-        if not operation.names:
-            continue
-        if index in done and state.objects.get(operation.path) == operation.digest and set(operation.names) - came:
-            return True
-        newest = [i for i, o in enumerate(operations[:index]) if o.path in operation.names and o.act is Act.PUT]
-        if index not in done and operation.path in state.objects and newest and newest[-1] in done:
-            return _was_named_first(operations, index, newest[-1])
-    return False
-
-
-def _was_named_first(operations: Sequence[Operation], index: int, newest: int) -> bool:
-    """Whether no earlier version of an index file named that file."""
-    path, named = operations[index].path, operations[newest].path
-    return not any(other.path == path and named in other.names for other in operations[:index])
-
-
 def _name(operations: Sequence[Operation], after: int, left_out: Sequence[int], torn: Torn | None) -> str:
     name = f"after-{after}" + "".join(f"-without-{index + 1}" for index in left_out)
     if torn is None:
@@ -258,39 +127,6 @@ def _name(operations: Sequence[Operation], after: int, left_out: Sequence[int], 
     tail = "-over-the-old" if torn.cut.tail else ""
     aside = "-aside" if torn.path != operation.path else ""
     return f"{name}-torn-{torn.operation + 1}{aside}-{torn.cut.kept}-of-{operation.bytes}{tail}"
-
-
-def _how(operations: Sequence[Operation], state: CrashState, kind: StateKind) -> str:
-    """The state in a sentence."""
-    total = len(operations)
-    told = f"S3 had {_count(len(state.done))} of the run's {total}"
-    if state.after and state.after - 1 not in state.left_out:
-        told += f", the last one {_told(operations[state.after - 1])}"
-    waiting = [operations[index] for index in state.left_out]
-    if waiting:
-        told += f"; before that, still under way: {', '.join(_told(operation) for operation in waiting)}"
-    if state.torn is not None:
-        told += f"; {state.torn.path} had gone up while it was written: {_capture(operations, state.torn)}"
-    large = [operations[i] for i in _under_way(operations, state) if operations[i].bytes > PART_BYTES]
-    if large:
-        told += f"; the multipart upload of {large[0].path} ({large[0].bytes} bytes) was never completed"
-    return f"{kind.value}: {told}."
-
-
-def _count(count: int) -> str:
-    return f"{count} change" if count == 1 else f"{count} changes"
-
-
-def _told(operation: Operation) -> str:
-    return operation.path if operation.act is Act.PUT else f"the deletion of {operation.path}"
-
-
-def _capture(operations: Sequence[Operation], torn: Torn) -> str:
-    size = operations[torn.operation].bytes
-    if torn.cut.kept == 0:
-        return "empty"
-    rest = ", and the rest of the version before" if torn.cut.tail else ""
-    return f"{torn.cut.kept} of {size} bytes{rest}"
 
 
 # Order.

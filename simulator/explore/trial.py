@@ -56,6 +56,7 @@ class Outcome(StrEnum):
     MISSED = "missed"  # an interruption did not come: the script ended before
     UNPROVED = "unproved"  # completed, and nothing shows that it resumed
     BROKEN = "broken"  # the machine or the simulator failed: no word on the script
+    UNDECIDED = "undecided"  # a fault's doing (see `explore.fault_verdict`), as it may be: no word on the script
 
 
 SOUND = frozenset({Outcome.SURVIVED, Outcome.RESTARTED})

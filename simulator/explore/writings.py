@@ -6,6 +6,7 @@ By the kernel's own events (inotify). Where there are none nothing is told, and 
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -58,7 +59,9 @@ class WritingWatch:
         self._handler = _Handler(os.fspath(folder), self.writings, now)
 
     def start(self) -> None:
-        """Begin to listen. The folder exists."""
+        """Begin to listen. The folder exists. Other systems' events come merged, and tell less than this needs."""
+        if not sys.platform.startswith("linux"):
+            return
         try:
             self._observer.schedule(self._handler, os.fspath(self._folder), recursive=True, event_filter=_EVENTS)
             self._observer.start()

@@ -17,10 +17,12 @@ from simulator.pytest_plugin.run import SpotRun
 
 if TYPE_CHECKING:
     from simulator.app.settings import Settings
+    from simulator.app.simulate import Result
 
 _NAME_CHARACTERS = 80
 
 Folders = Callable[[int], Path]
+Prepared = tuple[Path, Callable[[], "Result"]]
 
 
 class SpotSimulator:
@@ -43,12 +45,20 @@ class SpotSimulator:
         __tracebackhide__ = True
         from simulator.app.simulate import run_settings
 
+        def prepared(folder: Path) -> Prepared:
+            chosen = self._settings(settings, folder)
+            return chosen.out or folder, lambda: run_settings(chosen)
+
+        return self._carried_out(prepared)
+
+    def _carried_out(self, prepare: Callable[[Path], Prepared]) -> SpotRun:
+        """A run and what came of it; `prepare` is given the next folder, and may choose another."""
+        __tracebackhide__ = True
         self._calls += 1
         folder = self._folders(self._calls)
         try:
-            chosen = self._settings(settings, folder)
-            folder = chosen.out or folder
-            result = run_settings(chosen)
+            folder, run_it = prepare(folder)
+            result = run_it()
         except EnvironmentFailure as error:
             if self._item.config.getoption("--spot-unavailable") == "skip":
                 pytest.skip(f"{error.what}: {error.why}")
@@ -61,6 +71,14 @@ class SpotSimulator:
         if run.is_open:
             raise NothingProved(run)
         return run
+
+    def replay(self, file: str | Path, **settings: Any) -> SpotRun:
+        """Run what a search wrote to a replay file; `settings` win over the file's. Otherwise as a call."""
+        __tracebackhide__ = True
+        from simulator.app.replay import replay
+
+        path = self._item.config.rootpath / file
+        return self._carried_out(lambda folder: (folder, lambda: replay(path, out=folder, **settings)))
 
     def __repr__(self) -> str:
         return "<spot_simulator>"

@@ -52,6 +52,12 @@ def assumptions(plan: Plan, options: EngineOptions) -> list[Assumption]:
         ),
         Assumption("upload-workers", sync.workers, "", "files that go up at a time"),
         Assumption(
+            "s3-patience",
+            sync.patience_seconds,
+            "",
+            "seconds that an S3 which refuses for now is asked again, until the run ends for it",
+        ),
+        Assumption(
             "upload-bandwidth",
             ASSUMED_UPLOAD_BYTES_PER_SECOND,
             "",

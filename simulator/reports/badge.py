@@ -16,6 +16,9 @@ def badge(report: Mapping[str, Any]) -> str:
     """The badge of a run; one that was cut short proved nothing, and so its badge says."""
     answer = "error" if report["partial"] else str(report["verdict"])
     survived = f"survived, tier {report['tier']}"
+    if report.get("explored") and not report["partial"]:
+        explored = report["explored"]
+        survived = f"survived {explored['survived']} of {explored['counted']} {explored['search']}"
     words = {"survived": survived, "failed": "does not survive", "error": "not proved"}[answer]
     left, right = (len(text) * _LETTER + 2 * _PADDING for text in (LABEL, words))
     return (

@@ -1,46 +1,19 @@
 """Pictures of a run as SVG: matplotlib draws, the page's stylesheet gives the colours, so that light and dark are one
 drawing. Text stays text. Each picture exists for a wide and for a narrow page.
-
-matplotlib takes half a second to load, so it is imported when the first picture is drawn and not before.
 """
 
 from __future__ import annotations
 
-import io
-import logging
-import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from simulator.reports.canvas import CHARACTER, WIDE, Margins, Width, colour, figure, plain_axes, svg_of, time_axis
 from simulator.reports.curves import Curve, Curves
 from simulator.reports.lanes import Lane, Mark, Phase, Sign
 from simulator.reports.wording import brief, clean, count, seconds
-
-INKS = (
-    "ink",
-    "soft",
-    "rule",
-    "paper",
-    "starting",
-    "restoring",
-    "training",
-    "notice",
-    "grace",
-    "finishing",
-    "good",
-    "bad",
-    "baseline",
-    "curve-1",
-    "curve-2",
-    "curve-3",
-    "curve-4",
-    "redone",
-)
-"""The stylesheet's variables. In matplotlib's hands each is a colour that is used for nothing else."""
 
 PHASE_INKS: Mapping[Phase, str] = {
     Phase.STARTING: "starting",
@@ -74,18 +47,6 @@ _MARKERS: Mapping[Sign, str] = {
 CURVE_INKS = ("curve-1", "curve-2", "curve-3", "curve-4")
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (2, 1.4)), (0, (6, 2, 1.5, 2)))
 DETAILED_LANES = 6  # more attempts than these are drawn without their saves and uploads
-_CHARACTER = 0.58  # of the font's size: the width that a letter takes, about
-
-
-@dataclass(frozen=True)
-class Width:
-    """A page's width, in the pixels that all sizes here are given in, and the size of its letters."""
-
-    pixels: int
-    text: float
-
-
-WIDE, NARROW = Width(960, 12.5), Width(340, 11.5)
 
 
 @dataclass(frozen=True)
@@ -101,8 +62,8 @@ def draw_timeline(lanes: Sequence[Lane], width: Width, name: str) -> str:
     """Attempts below each other on one scale of time: phases, signals, saves and uploads."""
     detailed = len(lanes) <= DETAILED_LANES
     height_of_lane = 92 if detailed else 26
-    margins = _Margins(top=6, right=16, bottom=30, left=14 if detailed else 34)
-    with _figure(width, margins, height_of_lane * len(lanes)) as (figure, axes):
+    margins = Margins(top=6, right=16, bottom=30, left=14 if detailed else 34)
+    with figure(width, margins, height_of_lane * len(lanes)) as (drawn, axes):
         pen = _Pen(axes, width, margins, max((lane.end for lane in lanes), default=0.0))
         pen.time_axis()
         for row, lane in enumerate(lanes):
@@ -110,33 +71,33 @@ def draw_timeline(lanes: Sequence[Lane], width: Width, name: str) -> str:
         for row, (earlier, later) in enumerate(pairwise(lanes)):
             pen.waiting(earlier.end, later.start, row * height_of_lane + (44 if detailed else 13))
         pen.finish()
-        return _svg(figure, name)
+        return svg_of(drawn, name)
 
 
 def draw_curves(curves: Curves, width: Width, name: str) -> str:
     """A panel for each metric: the uninterrupted run as a band beneath, the attempts as lines, the restarts marked."""
     of_panel, between = (220 if width is WIDE else 190), 52
-    margins = _Margins(top=46, right=14, bottom=40, left=56)
+    margins = Margins(top=46, right=14, bottom=40, left=56)
     count_of = len(curves.panels)
     height = of_panel * count_of + between * (count_of - 1)
-    with _figure(width, margins, height) as (figure, whole):
+    with figure(width, margins, height) as (drawn, whole):
         whole.set_axis_off()
         box = whole.get_position()
         each = box.height * of_panel / height
         for row, panel in enumerate(curves.panels):
             bottom = box.y1 - each - row * box.height * (of_panel + between) / height
-            axes = figure.add_axes((box.x0, bottom, box.width, each))
+            axes = drawn.add_axes((box.x0, bottom, box.width, each))
             for curve in panel.curves:
                 _curve(axes, curve)
             _scale(axes, panel.curves)
-            _plain(axes, width)
-            axes.grid(axis="y", color=_ink("rule"), lw=0.8)
-            title = {"fontsize": width.text + 0.5, "fontweight": "bold", "color": _ink("ink")}
+            plain_axes(axes, width)
+            axes.grid(axis="y", color=colour("rule"), lw=0.8)
+            title = {"fontsize": width.text + 0.5, "fontweight": "bold", "color": colour("ink")}
             axes.set_title(clean(panel.metric)[:48], loc="left", pad=26, **title)
             _restarts(axes, curves, width, labelled=row == 0)
             if row == count_of - 1:
-                axes.set_xlabel(clean(curves.unit), fontsize=width.text, color=_ink("soft"))
-        return _svg(figure, name)
+                axes.set_xlabel(clean(curves.unit), fontsize=width.text, color=colour("soft"))
+        return svg_of(drawn, name)
 
 
 def draw_grace(
@@ -146,8 +107,8 @@ def draw_grace(
     leave no room for the rest is cut at the right edge."""
     inks = {"notice-seen": "notice", "step-finished": "training", "save": "curve-3", "upload": "finishing"}
     height_of_row = 40
-    margins = _Margins(top=22, right=16, bottom=30, left=14)
-    with _figure(width, margins, height_of_row * len(bars)) as (figure, axes):
+    margins = Margins(top=22, right=16, bottom=30, left=14)
+    with figure(width, margins, height_of_row * len(bars)) as (drawn, axes):
         busy = max((bar.start + bar.seconds for bar in bars if bar.name != "margin"), default=0.0)
         cut = 0 < busy < window / 3
         pen = _Pen(axes, width, margins, busy * 1.5 if cut else max(window, busy))
@@ -158,26 +119,16 @@ def draw_grace(
             pen.bar(bar.start, bar.start + bar.seconds, y + 18, 16, inks.get(bar.name))
             pen.text(bar.start, y + 9, f"{clean(bar.name).replace('-', ' ')}  {brief(bar.seconds)}" + beyond)
         for text, at in marks:
-            axes.axvline(at, color=_ink("bad"), lw=1, ls=(0, (4, 2)), zorder=0)
+            axes.axvline(at, color=colour("bad"), lw=1, ls=(0, (4, 2)), zorder=0)
             pen.text(at, -10, text, "bad")
         pen.finish()
-        return _svg(figure, name)
-
-
-@dataclass(frozen=True)
-class _Margins:
-    """What a picture leaves free around its axes, in pixels."""
-
-    top: float
-    right: float
-    bottom: float
-    left: float
+        return svg_of(drawn, name)
 
 
 class _Pen:
     """Draws into axes whose x are seconds from 0 to `end` and whose y are pixels from the top."""
 
-    def __init__(self, axes: Any, width: Width, margins: _Margins, end: float) -> None:
+    def __init__(self, axes: Any, width: Width, margins: Margins, end: float) -> None:
         self._axes, self._width = axes, width
         self._end = end or 1.0
         self._pixel = self._end / (width.pixels - margins.left - margins.right)  # in seconds
@@ -189,14 +140,7 @@ class _Pen:
 
     def time_axis(self) -> None:
         """Seconds along the bottom, at round distances."""
-        most = 8 if self._width is WIDE else 4
-        step = next((nice for nice in _steps() if self._end / nice <= most), self._end)
-        at = [step * index for index in range(int(self._end / step) + 1)]
-        _plain(self._axes, self._width)
-        self._axes.set_yticks([])
-        self._axes.spines["left"].set_visible(False)
-        self._axes.set_xticks(at, [seconds(value).replace(" min 0 s", " min") for value in at])
-        self._axes.grid(axis="x", color=_ink("rule"), lw=0.8, zorder=0)
+        time_axis(self._axes, self._width, self._end)
 
     def bar(self, start: float, end: float, y: float, height: float, ink: str | None) -> None:
         """A span, never thinner than a pixel; without an ink only its outline."""
@@ -210,7 +154,7 @@ class _Pen:
 
     def extent(self, at: float, text: str) -> tuple[float, float]:
         """From where to where a text would reach, in seconds; it begins at its place unless that leaves the picture."""
-        wide = len(text) * self._width.text * _CHARACTER * self._pixel
+        wide = len(text) * self._width.text * CHARACTER * self._pixel
         left = min(at, max(0.0, self._end - wide))
         return left, left + wide + 6 * self._pixel
 
@@ -219,19 +163,19 @@ class _Pen:
         overflows = self.extent(at, text)[0] < at
         place = {"x": self._end if overflows else at, "ha": "right" if overflows else "left"}
         self._axes.text(
-            y=y, s=text, va="center", fontsize=self._width.text, fontweight=weight, color=_ink(ink), **place
+            y=y, s=text, va="center", fontsize=self._width.text, fontweight=weight, color=colour(ink), **place
         )
 
     def number(self, number: int, y: float) -> None:
         """A lane's number, left of the axes."""
         self._axes.text(
-            -6 * self._pixel, y, str(number), ha="right", va="center", fontsize=self._width.text, color=_ink("ink")
+            -6 * self._pixel, y, str(number), ha="right", va="center", fontsize=self._width.text, color=colour("ink")
         )
 
     def waiting(self, start: float, end: float, y: float) -> None:
         """The time between two instances, where it can be seen."""
         if end - start > 3 * self._pixel:
-            self._axes.plot([start, end], [y, y], color=_ink("soft"), lw=1, ls=(0, (1, 2)), zorder=1)
+            self._axes.plot([start, end], [y, y], color=colour("soft"), lw=1, ls=(0, (1, 2)), zorder=1)
 
     def ticks(self, ats: Iterable[float], top: float, bottom: float) -> None:
         """Short upright lines, as many as can be told apart."""
@@ -251,18 +195,18 @@ class _Pen:
         from matplotlib.collections import PolyCollection
 
         for ink, shapes in self._bars.items():
-            outline = {"facecolors": "none", "edgecolors": _ink("soft"), "linewidths": 1, "linestyles": (0, (3, 2))}
-            style: dict[str, Any] = {"facecolors": _ink(ink), "linewidths": 0} if ink else outline
+            outline = {"facecolors": "none", "edgecolors": colour("soft"), "linewidths": 1, "linestyles": (0, (3, 2))}
+            style: dict[str, Any] = {"facecolors": colour(ink), "linewidths": 0} if ink else outline
             self._axes.add_collection(PolyCollection(shapes, zorder=2, **style), autolim=False)
         if self._ticks:
             xs, tops, bottoms = zip(*self._ticks, strict=True)
-            self._axes.vlines(xs, tops, bottoms, colors=_ink("ink"), lw=1.4, zorder=2, clip_on=False)
+            self._axes.vlines(xs, tops, bottoms, colors=colour("ink"), lw=1.4, zorder=2, clip_on=False)
         if self._transfers:
             ys, starts, ends = zip(*self._transfers, strict=True)
-            self._axes.hlines(ys, starts, ends, colors=_ink("good"), lw=2.5, zorder=2)
+            self._axes.hlines(ys, starts, ends, colors=colour("good"), lw=2.5, zorder=2)
         for (marker, size, ink, edge), places in self._dots.items():
             xs, ys = zip(*places, strict=True) if places else ((), ())
-            inks = {"mfc": _ink(ink), "mec": _ink(edge or ink), "mew": 1.2 if edge else 0}
+            inks = {"mfc": colour(ink), "mec": colour(edge or ink), "mew": 1.2 if edge else 0}
             self._axes.plot(xs, ys, marker=marker, ms=size, ls="none", zorder=4, clip_on=False, **inks)
 
 
@@ -319,10 +263,10 @@ def _curve(axes: Any, curve: Curve) -> None:
     xs, ys = [x for x, _ in curve.points], [y for _, y in curve.points]
     lonely = {"marker": "o", "ms": 3.5} if len(curve.points) < 3 else {}
     if curve.baseline:
-        axes.plot(xs, ys, color=_ink("baseline"), lw=5, solid_capstyle="round", zorder=1, **lonely)
+        axes.plot(xs, ys, color=colour("baseline"), lw=5, solid_capstyle="round", zorder=1, **lonely)
     else:
         place = (curve.number - 1) % len(CURVE_INKS)
-        axes.plot(xs, ys, color=_ink(CURVE_INKS[place]), lw=1.5, ls=_DASHES[place], zorder=3, **lonely)
+        axes.plot(xs, ys, color=colour(CURVE_INKS[place]), lw=1.5, ls=_DASHES[place], zorder=3, **lonely)
 
 
 def _scale(axes: Any, curves: Sequence[Curve]) -> None:
@@ -339,12 +283,12 @@ def _restarts(axes: Any, curves: Curves, width: Width, labelled: bool) -> None:
     free_from = left
     upright = axes.get_xaxis_transform()  # y from the bottom, 0, to the top, 1
     redone = [(r.at, r.reached - r.at) for r in curves.restarts if r.reached is not None and r.reached > r.at]
-    axes.broken_barh(redone, (0, 1), facecolor=_ink("redone"), lw=0, zorder=0, transform=upright)
+    axes.broken_barh(redone, (0, 1), facecolor=colour("redone"), lw=0, zorder=0, transform=upright)
     at = [restart.at for restart in curves.restarts]
-    axes.vlines(at, 0, 1, colors=_ink("bad"), lw=1.2, ls=(0, (4, 2)), zorder=2, transform=upright)
+    axes.vlines(at, 0, 1, colors=colour("bad"), lw=1.2, ls=(0, (4, 2)), zorder=2, transform=upright)
     for restart in curves.restarts:
         text = f"attempt {restart.attempt} goes on" if len(curves.restarts) < 6 else str(restart.attempt)
-        wide = len(text) * width.text * _CHARACTER * pixel
+        wide = len(text) * width.text * CHARACTER * pixel
         start = min(restart.at, right - wide)
         if labelled and start >= free_from:
             free_from = start + wide + 6 * pixel
@@ -357,76 +301,10 @@ def _restarts(axes: Any, curves: Curves, width: Width, labelled: bool) -> None:
                 ha="right" if start < restart.at else "left",
                 va="bottom",
                 fontsize=width.text,
-                color=_ink("bad"),
+                color=colour("bad"),
             )
     axes.set_xlim(left, right)
     axes.set_ylim(low, high)
-
-
-def _steps() -> Iterator[float]:
-    for unit in (0.1, 1.0, 60.0, 3600.0):
-        for factor in (1, 2, 5, 10, 20, 30) if unit >= 1 else (1, 2, 5):
-            yield unit * factor
-
-
-def _plain(axes: Any, width: Width) -> None:
-    axes.set_facecolor("none")
-    for side, spine in axes.spines.items():
-        spine.set_visible(side in ("left", "bottom"))
-        spine.set_color(_ink("rule"))
-    axes.tick_params(length=0, labelsize=width.text, labelcolor=_ink("soft"), pad=6)
-    axes.set_axisbelow(True)
-
-
-@contextmanager
-def _figure(width: Width, margins: _Margins, height: float) -> Iterator[tuple[Any, Any]]:
-    """A figure with axes of this height, all in pixels, under settings of our own: a matplotlibrc says nothing here."""
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of its font cache where nobody asked
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    total = margins.top + height + margins.bottom
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(
-            {"svg.fonttype": "none", "svg.hashsalt": "spot", "text.parse_math": False, "axes.unicode_minus": False}
-        )
-        figure = Figure(figsize=(width.pixels / 72, total / 72), dpi=72)
-        figure.patch.set_visible(False)
-        inside = 1 - (margins.left + margins.right) / width.pixels
-        axes = figure.add_axes((margins.left / width.pixels, margins.bottom / total, inside, height / total))
-        axes.set_ylim(height, 0)
-        yield figure, axes
-
-
-def _ink(name: str) -> str:
-    return f"#{0xA50000 + INKS.index(name):06x}"
-
-
-_INK = re.compile(r"#a500([0-9a-f]{2})")
-_PREAMBLE = re.compile(r"^.*?(?=<svg )", re.DOTALL)
-_METADATA = re.compile(r"<metadata>.*?</metadata>\s*", re.DOTALL)
-_STYLE = re.compile(r"<defs>\s*<style.*?</style>\s*</defs>\s*", re.DOTALL)
-_FAMILY = re.compile(r" font-family: [^;\"]*;?")
-_FONT = re.compile(r"font: (?:(?P<weight>\d+|bold) )?(?P<size>[\d.]+)px [^;\"]*")
-_ID = re.compile(r"(\bid=\"|url\(#|href=\"#)")
-_ROOT = re.compile(r"<svg [^>]*?viewBox=\"([^\"]+)\"[^>]*>", re.DOTALL)
-
-
-def _svg(figure: Any, name: str) -> str:
-    """The figure as an SVG element that can stand in a page: ids of its own, the page's colours and letters."""
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    svg = _METADATA.sub("", _PREAMBLE.sub("", buffer.getvalue(), count=1))
-    svg = _FAMILY.sub("", _STYLE.sub("", svg, count=1))
-    svg = _ROOT.sub(r'<svg xmlns="http://www.w3.org/2000/svg" viewBox="\1">', svg, count=1)
-    svg = _FONT.sub(lambda found: _font(found["weight"], found["size"]), svg).replace("xlink:href", "href")
-    svg = _ID.sub(lambda found: f"{found[1]}{name}-", svg)
-    return _INK.sub(lambda found: f"var(--{INKS[int(found[1], 16)]})", svg).strip()
-
-
-def _font(weight: str | None, size: str) -> str:
-    return f"font-size: {size}px" + (f"; font-weight: {weight}" if weight else "")
 
 
 def summary_of(lanes: Sequence[Lane]) -> str:

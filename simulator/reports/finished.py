@@ -11,6 +11,7 @@ from typing import Any
 
 from simulator.core.errors import UsageError
 from simulator.core.timeline import Timeline, from_jsonl
+from simulator.explore.trials_file import TRIALS
 from simulator.reports.json_report import SCHEMA_VERSION, build_report
 from simulator.reports.salvage import record_of
 from simulator.reports.wording import clean
@@ -90,4 +91,10 @@ def _checked(report: Any) -> dict[str, Any]:
 
 
 def _no_run(path: Path, why: str) -> UsageError:
+    if (path / TRIALS).exists() and not (path / REPORT).exists():
+        return UsageError(
+            f"the search in {path} has no report yet",
+            f"it was killed before it wrote one; {TRIALS} holds its results so far",
+            f"go on with it: spot-simulator explore … --resume {path}",
+        )
     return UsageError(f"{path} holds no run that can be read", why, "give the folder of a run, for example runs/NAME")

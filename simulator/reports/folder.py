@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +19,10 @@ from typing import Any, BinaryIO
 
 from simulator.core.errors import EnvironmentFailure, UsageError
 from simulator.core.timeline import Event
+from simulator.explore.pytest_case import CASE
+from simulator.explore.recording import RECORDING
+from simulator.explore.replay import REPLAY
+from simulator.explore.trials_file import SEARCH, TRIALS
 from simulator.reports.finished import LOGS, REPORT, TIMELINE, FinishedRun, read_run
 from simulator.reports.json_report import build_report
 from simulator.reports.record import RunRecord
@@ -27,8 +31,9 @@ from simulator.reports.render import RENDERED, render, replace_file
 __all__ = ["LOGS", "REPORT", "TIMELINE", "FinishedRun", "RunFolder", "read_run"]
 
 RESERVE = ".reserve"
+OF_A_SEARCH = frozenset({TRIALS, SEARCH, REPLAY, CASE, RECORDING})
 OURS = frozenset(
-    {REPORT, TIMELINE, LOGS, RESERVE, "baseline-1", "baseline-2", *RENDERED}
+    {REPORT, TIMELINE, LOGS, RESERVE, "baseline-1", "baseline-2", *RENDERED, *OF_A_SEARCH}
     | {f".{name}.part" for name in (REPORT, TIMELINE, *RENDERED)}
 )
 RESERVED_BYTES = 1 << 20
@@ -52,10 +57,10 @@ class RunFolder:
         self._told = False
 
     @classmethod
-    def create(cls, path: Path, warn: Warn = lambda message: None, keep: frozenset[str] = frozenset()) -> RunFolder:
-        """Make the folder, or take an earlier run's over, of which the names in `keep` stay. Raises UsageError for a
-        folder that is not a run's or that a living run is writing, and EnvironmentFailure where the disk does not let
-        us."""
+    def create(cls, path: Path, warn: Warn = lambda message: None, keep: Collection[str] = frozenset()) -> RunFolder:
+        """Make the folder, or take an earlier run's over, of which nothing is left but what is in `keep` (the results
+        of a search that goes on). Raises UsageError for a folder that is not a run's or that a living run is writing,
+        and EnvironmentFailure where the disk does not let us."""
         try:
             path.mkdir(parents=True, exist_ok=True)
             names = {entry.name for entry in path.iterdir()}
@@ -63,7 +68,7 @@ class RunFolder:
                 raise _not_ours(path, sorted(names - OURS) or sorted(names))
             timeline = (path / TIMELINE).open("ab", buffering=0)
             _lock(timeline, path)
-            for name in names - {TIMELINE} - keep:
+            for name in names - {TIMELINE, *keep}:
                 _remove(path / name)
             timeline.truncate(0)
             (path / LOGS).mkdir()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from simulator.reports.markdown import markdown
+from simulator.reports.search_told import line_of, smallest_told
 from simulator.reports.summary import as_sentence
 from simulator.reports.wording import printable
 
@@ -46,6 +47,8 @@ def workflow_commands(report: Report) -> list[str]:
         level = "error" if finding["severity"] == "error" else "warning"
         lines.append(_command(level, f"{finding['rule']} {finding['name']}{where}", told))
     reason = report["reason"]
+    if report.get("explored"):
+        lines.append(_explored(report["explored"]))
     if report["partial"]:
         lines.append(_command("error", "Spot interruption: cut short", str(report["partial_reason"])))
     elif report["verdict"] == "survived":
@@ -55,6 +58,13 @@ def workflow_commands(report: Report) -> list[str]:
         told = f"{as_sentence(reason['what'])}: {reason['why']}\nNext: {reason['next_step']}"
         lines.append(_command("error", f"Spot interruption: {title}", told))
     return lines
+
+
+def _explored(explored: Report) -> str:
+    """A search's line, as an error where something failed; a workflow's log keeps it under its own title."""
+    told = [line_of(explored), *([f"smallest: {smallest}"] if (smallest := smallest_told(explored)) else [])]
+    level = "error" if explored["counts"]["failed"] else "notice"
+    return _command(level, f"Spot interruption: explored {explored['search']}", "\n".join(told))
 
 
 def _command(level: str, title: str, message: str) -> str:

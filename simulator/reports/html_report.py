@@ -6,7 +6,6 @@ Whatever a script printed or named a file is shown as text: see templating.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from simulator.core.errors import ExitCode
@@ -14,10 +13,7 @@ from simulator.reports.curves import Curves, curves
 from simulator.reports.custody import custody
 from simulator.reports.drawing import (
     DETAILED_LANES,
-    NARROW,
-    WIDE,
     GraceBar,
-    Width,
     draw_curves,
     draw_grace,
     draw_timeline,
@@ -25,6 +21,8 @@ from simulator.reports.drawing import (
 )
 from simulator.reports.finished import FinishedRun
 from simulator.reports.lanes import Lane, Phase, Sign, lanes, moments
+from simulator.reports.page_pictures import Picture, Warn, picture_of
+from simulator.reports.search_page import searched_told
 from simulator.reports.sentences import how_it_goes
 from simulator.reports.summary import (
     CUT_SHORT,
@@ -37,22 +35,11 @@ from simulator.reports.summary import (
     money_told,
 )
 from simulator.reports.templating import environment
-from simulator.reports.wording import brief, clean, count, number, seconds, size
+from simulator.reports.wording import brief, count, number, seconds, size
 
 LOG_LINES = 200  # of one attempt; of all together not more than
 ALL_LOG_LINES = 3000
 WATERFALLS = 6  # that are drawn; further attempts have the sentence and the table
-
-Warn = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture for a wide and for a narrow page, and what it shows in words; both empty: it could not be drawn."""
-
-    wide: Any
-    narrow: Any
-    label: str
 
 
 def html_report(run: FinishedRun, warn: Warn) -> str:
@@ -69,6 +56,7 @@ def html_report(run: FinishedRun, warn: Warn) -> str:
         .get_template("report.html.j2")
         .render(
             report=report,
+            searched=searched_told(report["explored"], warn) if report.get("explored") else None,
             words=words_of(report),
             mood="error" if report["partial"] else report["verdict"],
             exit_meaning=EXIT_CODES[ExitCode(report["exit_code"])],
@@ -111,21 +99,10 @@ def _profile(report: Mapping[str, Any]) -> str:
         return ""
 
 
-def _picture(draw: Callable[[Width], str], label: str, warn: Warn) -> Picture:
-    from markupsafe import Markup
-
-    try:
-        # Safe: matplotlib escapes the text that it is given, and the rest is its own.
-        return Picture(Markup(draw(WIDE)), Markup(draw(NARROW)), clean(label))
-    except Exception as error:  # noqa: BLE001 - a picture less is better than no page
-        warn(f"a picture of report.html could not be drawn: {type(error).__name__}: {error}")
-        return Picture("", "", clean(label))
-
-
 def _timeline_picture(drawn: Sequence[Lane], warn: Warn) -> Picture | None:
     if not drawn:
         return None
-    return _picture(lambda width: draw_timeline(drawn, width, f"timeline-{width.pixels}"), summary_of(drawn), warn)
+    return picture_of(lambda width: draw_timeline(drawn, width, f"timeline-{width.pixels}"), summary_of(drawn), warn)
 
 
 def _curves_picture(metrics: Curves, warn: Warn) -> Picture | None:
@@ -136,7 +113,7 @@ def _curves_picture(metrics: Curves, warn: Warn) -> Picture | None:
         f"attempt {restart.attempt} goes on at {metrics.unit} {number(restart.at)}" for restart in metrics.restarts[:12]
     )
     label = f"Curves of {names} along {metrics.unit}. {restarts or 'Nothing was restarted'}. A table follows."
-    return _picture(lambda width: draw_curves(metrics, width, f"curves-{width.pixels}"), label, warn)
+    return picture_of(lambda width: draw_curves(metrics, width, f"curves-{width.pixels}"), label, warn)
 
 
 def _graces(attempts: Sequence[Mapping[str, Any]], warn: Warn) -> list[dict[str, Any]]:
@@ -168,7 +145,7 @@ def _grace(attempt: Mapping[str, Any], drawn: bool, warn: Warn) -> dict[str, Any
         "attempt": attempt["attempt"],
         "budget": budget,
         "bars": bars,
-        "picture": _picture(
+        "picture": picture_of(
             lambda width: draw_grace(bars, window, marks, width, f"{name}-{width.pixels}"),
             f"Waterfall of the {seconds(window)} that attempt {attempt['attempt']} had: {told}",
             warn,

@@ -20,7 +20,7 @@ from simulator.reports.describe_job import describe_job
 from simulator.reports.record import RunRecord
 from simulator.verdict import Answer
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 """The part before the dot changes when a field goes or changes its meaning; the other when fields come."""
 
 
@@ -54,6 +54,7 @@ def build_report(record: RunRecord) -> dict[str, Any]:
         "warnings": [str(event.data.get("message", "")) for event in record.timeline.of(Kind.WARNING)],
         "started_at": as_iso(record.started_at),
         "versions": dict(record.versions),
+        "explored": None if record.explored is None else record.explored.as_dict(),
     }
     return {key: as_json(value) for key, value in report.items()}
 

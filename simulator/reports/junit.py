@@ -1,4 +1,4 @@
-"""junit.xml: what CI servers read. A suite an attempt, a case a rule; and a suite with the verdict itself."""
+"""junit.xml: what CI servers read. A suite an attempt, a case a rule; one for the verdict, one for a search."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from typing import Any
 from xml.etree import ElementTree
 
 from simulator.checks import RULES
+from simulator.explore.trial import Outcome
+from simulator.reports.search_strip import failures
+from simulator.reports.search_told import line_of, smallest_told
 from simulator.reports.wording import printable
 
 Report = Mapping[str, Any]
+TRIALS = 200  # of a search that have a case; report.json has all
 _RUN = 0  # the attempt of what belongs to the whole run
 
 
@@ -17,6 +21,8 @@ def junit(report: Report) -> str:
     """The document. A finding that is an error fails its case; a warning is told in the case's output; a rule that
     could not answer is an error, and so is the verdict `error`; what a cut run did not come to is skipped."""
     suites = [_verdict_suite(report)]
+    if report.get("explored"):
+        suites.append(_explored_suite(report["explored"], report["started_at"]))
     for attempt in report["attempts"]:
         suite = _suite(f"attempt {attempt['attempt']}", attempt["started_at"], attempt["seconds"])
         suite.extend(_rule_cases(report, int(attempt["attempt"])))
@@ -51,6 +57,37 @@ def _verdict_suite(report: Report) -> ElementTree.Element:
     suite.append(case)
     suite.extend(_rule_cases(report, _RUN))
     return suite
+
+
+def _explored_suite(explored: Report, started_at: str) -> ElementTree.Element:
+    """A search: a case with its line, and one for each trial that did not survive, the gravest first, up to a bound."""
+    name = str(explored["search"])
+    suite = _suite(f"explored {name}", started_at, float(explored["seconds"]))
+    whole = _case(name, "all that were tried")
+    if explored["counts"]["failed"]:
+        _outcome(whole, "failure", line_of(explored), "does-not-survive", smallest_told(explored) or "")
+    elif explored["survived"] == explored["counted"] > 0:
+        _say(whole, line_of(explored))
+    else:
+        _outcome(whole, "error", line_of(explored), "not-proved", "")
+    suite.append(whole)
+    for trial in (*failures(explored), *_open(explored))[:TRIALS]:
+        case = _case(name, f"{trial['number']}: {trial['label']}")
+        case.set("time", f"{trial['seconds']:.3f}")
+        if trial["outcome"] == Outcome.FAILED:
+            _outcome(case, "failure", str(trial["evidence"]), " ".join(trial["rules"]) or "does-not-survive", "")
+        elif trial["outcome"] in (Outcome.MISSED, Outcome.UNDECIDED):
+            ElementTree.SubElement(case, "skipped", {"message": printable(str(trial["evidence"]))})
+        else:
+            _outcome(case, "error", str(trial["evidence"]), str(trial["outcome"]), "")
+        suite.append(case)
+    return suite
+
+
+def _open(explored: Report) -> list[Mapping[str, Any]]:
+    """What neither survived nor failed, the gravest first."""
+    order = (Outcome.UNPROVED, Outcome.BROKEN, Outcome.UNDECIDED, Outcome.MISSED)
+    return [trial for outcome in order for trial in explored["trials"] if trial["outcome"] == outcome]
 
 
 def _rule_cases(report: Report, attempt: int) -> list[ElementTree.Element]:

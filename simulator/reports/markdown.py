@@ -6,10 +6,13 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from simulator.reports.search_strip import failures
+from simulator.reports.search_told import commands, how_told, line_of, smallest_told
 from simulator.reports.summary import CUT_SHORT, TIERS, VERDICTS, as_sentence, evidence_told, losses_told, money_told
 from simulator.reports.wording import clean, count, number, printable, seconds
 
 FINDINGS = 50  # that are written out, as GitHub cuts a summary of more than a megabyte; report.json has all
+TRIALS = 20  # failed ones of a search, likewise
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&$@]|:(?=[\w/])|^[-+])")
 _NUMBERED = re.compile(r"^(\d+)([.)])(?=\s|$)")
 
@@ -27,7 +30,9 @@ def markdown(report: Report) -> str:
         lines += [f"**{plain(as_sentence(reason['what']))}.** {plain(as_sentence(reason['why']))}", ""]
         if report["tier"] is not None:
             lines += [f"Proof of tier {report['tier']}, {TIERS.get(report['tier'], '')}.", ""]
-        lines += [f"Next: {plain(reason['next_step'])}", ""]
+        if not (report.get("explored") and report["verdict"] == "survived"):
+            lines += [f"Next: {plain(reason['next_step'])}", ""]
+    lines += _explored(report)
     for finding in report["findings"][:FINDINGS]:
         lines += _finding(finding)
     if len(report["findings"]) > FINDINGS:
@@ -37,7 +42,7 @@ def markdown(report: Report) -> str:
     lines += _listed("What was lost", [line.plain for line in losses_told(report)])
     lines += _listed("Time and money", [line.plain for line in money_told(report)])
     lines += _listed("Not proved", report["not_proved"])
-    lines += _listed("Not tried", report.get("not_tried") or ())
+    lines += _listed("Not tried", () if report.get("explored") else report.get("not_tried") or ())
     lines += _listed("Unlike SageMaker", report["fidelity_lost"])
     lines += _listed("Warnings", list(dict.fromkeys(report["warnings"]))[:20])
     return "\n".join(lines).rstrip() + "\n"
@@ -57,6 +62,30 @@ def _finding(finding: Mapping[str, Any]) -> list[str]:
     seen = evidence_told(finding["evidence"])
     told = [plain(as_sentence(finding["message"])), "", *([f"Seen: {plain(seen)}", ""] if seen else [])]
     return [title, "", *told, "How to mend it:", "", fence, fix, fence, ""]
+
+
+def _explored(report: Report) -> list[str]:
+    explored = report.get("explored")
+    if not explored:
+        return []
+    lines = ["### What was tried", "", f"**{plain(as_sentence(line_of(explored)))}.**", ""]
+    if smallest := smallest_told(explored):
+        lines += [f"The smallest failure: {plain(smallest)}", ""]
+    lines += [
+        line
+        for command, does in commands(explored, None)
+        for line in (f"{plain(as_sentence(does))}:", "", "```", command, "```", "")
+    ]
+    failed = failures(explored)
+    if failed:
+        lines += ["| Trial | What was tried | Rules | What was seen |", "| --- | --- | --- | --- |"]
+        for trial in failed[:TRIALS]:
+            cells = [trial["number"], trial["label"], " ".join(trial["rules"]), trial["evidence"]]
+            lines.append("| " + " | ".join(plain(cell) for cell in cells) + " |")
+        lines.append("")
+        if len(failed) > TRIALS:
+            lines += [f"{count(len(failed) - TRIALS, 'failure')} more: see report.json.", ""]
+    return [*lines, *(f"- {plain(as_sentence(line))}" for line in how_told(explored)), ""]
 
 
 def _attempts(report: Report) -> list[str]:

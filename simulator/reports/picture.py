@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from simulator.core.errors import SimulatorError
+from simulator.reports.canvas import WIDE
 from simulator.reports.curves import Curves, curves
-from simulator.reports.drawing import PHASE_INKS, WIDE, draw_curves, draw_timeline
+from simulator.reports.drawing import PHASE_INKS, draw_curves, draw_timeline
 from simulator.reports.finished import FinishedRun, read_run
 from simulator.reports.html_report import words_of
 from simulator.reports.lanes import Lane, Phase, lanes

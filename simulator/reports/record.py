@@ -13,6 +13,7 @@ from simulator.core.job import TrainingJob
 from simulator.core.plan import Plan
 from simulator.core.timeline import Timeline
 from simulator.engine.job_run import EngineOptions
+from simulator.explore.coverage import Explored
 from simulator.verdict import Verdict
 
 
@@ -29,6 +30,7 @@ class RunRecord:
     """A run, finished or cut short. `started_at` is the wall clock at the run's second 0.
 
     `partial`: why the run did not come to its end, None when it did; then `exit_code` says what the command ends with.
+    `explored`: the search that this run decides, None for a run of its own.
     """
 
     job: TrainingJob
@@ -42,6 +44,7 @@ class RunRecord:
     partial: str | None = None
     partial_exit_code: ExitCode = ExitCode.ENVIRONMENT
     versions: Mapping[str, str] = field(default_factory=installed_versions)
+    explored: Explored | None = None
 
     @property
     def exit_code(self) -> ExitCode:

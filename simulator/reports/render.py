@@ -12,9 +12,10 @@ from pathlib import Path
 
 from simulator.reports.badge import badge
 from simulator.reports.finished import FinishedRun
-from simulator.reports.html_report import Warn, html_report
+from simulator.reports.html_report import html_report
 from simulator.reports.junit import junit
 from simulator.reports.markdown import markdown
+from simulator.reports.page_pictures import Warn
 
 RENDERED: Mapping[str, Callable[[FinishedRun, Warn], str]] = {
     "report.html": html_report,

@@ -16,6 +16,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from simulator.core.errors import ExitCode
+from simulator.reports.search_told import caveats, commands, how_told, short_line, smallest_told
 from simulator.reports.stream import as_forgiving
 from simulator.reports.wording import clean, count, number, seconds
 
@@ -51,7 +52,7 @@ def print_summary(report: Report, folder: Path | None = None, stream: TextIO | N
     console = Console(file=out, highlight=False, markup=False, emoji=False)
     if console.is_terminal:
         console.print(summary(report, folder))
-        for line in _pictures(folder):
+        for line in _last_lines(report, folder):
             console.print(line, soft_wrap=True)
     else:
         out.write(summary_text(report, folder))
@@ -63,7 +64,7 @@ def summary_text(report: Report, folder: Path | None = None, width: int = _WIDTH
     stream = io.StringIO()
     console = Console(file=stream, width=width, color_system=None, force_terminal=False)
     console.print(summary(report, folder))
-    for line in _pictures(folder):
+    for line in _last_lines(report, folder):
         console.print(line, soft_wrap=True)
     return "".join(line.rstrip() + "\n" for line in stream.getvalue().splitlines())
 
@@ -71,12 +72,13 @@ def summary_text(report: Report, folder: Path | None = None, width: int = _WIDTH
 def summary(report: Report, folder: Path | None = None) -> RenderableType:
     """The summary for a console of any width."""
     sections: list[RenderableType] = [Text(), *_verdict(report)]
+    sections += _section("What was tried", list(_explored(report)))
     sections += _section("What proves it", [Text(clean(line)) for line in report["tier_evidence"]])
     sections += _section("Findings", [_finding(finding) for finding in report["findings"]])
     sections += _section("What was lost", list(losses_told(report)))
     sections += _section("Time and money", list(money_told(report)))
     sections += _section("What was not proved", [Text(clean(line)) for line in report["not_proved"]])
-    if report["verdict"] == "survived":
+    if report["verdict"] == "survived" and not report.get("explored"):
         sections += _section("What was not tried", [Text(clean(line)) for line in report.get("not_tried", ())])
     sections += _section("Unlike SageMaker", [Text(clean(line)) for line in report["fidelity_lost"]])
     sections += _section("Signal and grace", list(_grace(report)))
@@ -102,7 +104,20 @@ def _verdict(report: Report) -> Iterable[RenderableType]:
     told_below = {*report["tier_evidence"], *(finding["message"] for finding in report["findings"])}
     if reason["why"] not in told_below:
         yield _indented(Text.assemble(("why   ", "dim"), clean(reason["why"])))
-    yield _indented(Text.assemble(("next  ", "dim"), clean(reason["next_step"])))
+    if not (report.get("explored") and report["verdict"] == "survived"):
+        yield _indented(Text.assemble(("next  ", "dim"), clean(reason["next_step"])))
+
+
+def _explored(report: Report) -> Iterable[Text]:
+    """What a search tried, and its smallest failure."""
+    explored = report.get("explored")
+    if not explored:
+        return
+    yield Text(short_line(explored), "bold")
+    yield from (Text(f"  {line}") for line in caveats(explored))
+    if smallest := smallest_told(explored):
+        yield Text.assemble(("smallest  ", "dim"), smallest)
+    yield from (Text(line, "dim") for line in how_told(explored))
 
 
 def _finding(finding: Mapping[str, Any]) -> RenderableType:
@@ -227,8 +242,11 @@ def _files(report: Report, folder: Path | None) -> Iterable[Text]:
         yield Text(f"spot-simulator report {name} shows this again")
 
 
-def _pictures(folder: Path | None) -> Iterable[Text]:
-    """The last line: a path is never broken, so that it can be clicked or copied."""
+def _last_lines(report: Report, folder: Path | None) -> Iterable[Text]:
+    """What is never broken, so that it can be clicked or copied: commands and a path."""
+    if report.get("explored"):
+        for command, does in commands(report["explored"], folder):
+            yield Text(f"\n{as_sentence(does)}:\n  {command}")
     if folder is not None and (folder / "report.html").exists():
         yield Text(f"\nAll of it with pictures: {clean(str(folder))}/report.html")
 

@@ -7,21 +7,18 @@ late, and the timeline would be wrong.
 from __future__ import annotations
 
 import os
-import queue
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol, TextIO
 
 from simulator.core.timeline import Event
+from simulator.reports.background import Behind
 from simulator.reports.live import LiveView
 from simulator.reports.plain import PlainLines
 from simulator.reports.stream import as_forgiving
 
-IDLE_SECONDS = 0.25  # how often the time is shown while nothing happens
-CLOSE_SECONDS = 5.0  # how long the last lines may take
 QUEUED_LOG_LINES = 20_000  # that a slow terminal may lag behind; beyond that the log file alone has them
 
 
@@ -68,29 +65,19 @@ class Quiet:
         """Nothing is held."""
 
 
-class Background:
+class Background(Behind[View]):
     """Passes everything on to another view in a thread of its own, in order.
 
     A view that fails is given up, and so is one whose terminal went; the run goes on. `failure` says why.
     """
 
     def __init__(self, view: View, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._view, self._monotonic = view, monotonic
-        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._left_out = 0
-        self._now, self._now_at = 0.0, monotonic()
-        self._closed = False
-        self.failure: Exception | None = None
-        self._thread = threading.Thread(target=self._show, name="view", daemon=True)
-        self._thread.start()
-
-    def say(self, line: str) -> None:
-        """See View."""
-        self._put(lambda: self._view.say(line))
+        super().__init__(view, monotonic)
 
     def on_event(self, event: Event) -> None:
         """See View."""
-        self._now, self._now_at = event.at, self._monotonic()
+        self.tick(event.at)
         self._put(lambda: self._view.on_event(event))
 
     def on_log(self, attempt: int, line: bytes | str) -> None:
@@ -102,44 +89,6 @@ class Background:
             missing, self._left_out = self._left_out, 0
             self.say(f"({missing} lines are not shown here; they are in the log)")
         self._put(lambda: self._view.on_log(attempt, line))
-
-    def tick(self, now: float) -> None:
-        """See View; the thread itself asks the view to show the time."""
-        self._now, self._now_at = now, self._monotonic()
-
-    def close(self) -> None:
-        """See View."""
-        if self._closed:
-            return
-        self._closed = True
-        self._work.put(None)
-        self._thread.join(CLOSE_SECONDS)
-
-    def _put(self, work: Callable[[], None]) -> None:
-        if self.failure is None and not self._closed:
-            self._work.put(work)
-
-    def _show(self) -> None:
-        try:
-            next_tick = self._monotonic() + IDLE_SECONDS
-            while True:
-                try:
-                    work = self._work.get(timeout=max(0.0, next_tick - self._monotonic()))
-                    if work is None:
-                        break
-                    work()
-                except queue.Empty:
-                    pass
-                if self._monotonic() >= next_tick:
-                    self._view.tick(self._now + self._monotonic() - self._now_at)
-                    next_tick = self._monotonic() + IDLE_SECONDS
-        except Exception as error:  # noqa: BLE001 - whatever fails in showing a run must not end it
-            self.failure = error
-        finally:
-            try:
-                self._view.close()
-            except Exception as error:  # noqa: BLE001 - as above
-                self.failure = self.failure or error
 
 
 @contextmanager

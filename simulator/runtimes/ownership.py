@@ -8,6 +8,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from simulator.services.faulty_disk import unmount
+
 PREFIX = "spot-simulator-"
 OWNER_FILE = "owner"
 
@@ -40,6 +42,8 @@ def sweep_scratch() -> list[str]:
         except OSError:
             continue  # none of ours, or being made at this moment
         if not is_alive(mark):
+            for mounted in (child for child in folder.iterdir() if child.is_mount()):
+                unmount(mounted)
             shutil.rmtree(folder, ignore_errors=True)
             if not folder.exists():
                 removed.append(f"folder {folder.name}")

@@ -21,13 +21,10 @@ OF_THE_RUN = (
     "LastModifiedTime",
     "TrainingStartTime",
     "TrainingEndTime",
-    "TrainingTimeInSeconds",
-    "BillableTimeInSeconds",
     "SecondaryStatusTransitions",
     "FinalMetricDataList",
     "FailureReason",
 )
-WHEN_OVER = ("TrainingTimeInSeconds", "BillableTimeInSeconds")
 
 
 def model_artifacts_uri(entry: JobEntry) -> str:
@@ -45,7 +42,8 @@ def describe(entry: JobEntry) -> dict[str, Any]:
     told = describe_job(entry)
     answer = {
         **{name: value for name, value in entry.request.items() if name != "Tags"},
-        **{name: told[name] for name in OF_THE_RUN if name in told and (entry.is_over or name not in WHEN_OVER)},
+        **{name: told[name] for name in OF_THE_RUN if name in told},
+        **_seconds(entry, told),
         "TrainingJobName": entry.name,
         "TrainingJobArn": entry.arn,
         "ModelArtifacts": {"S3ModelArtifacts": model_artifacts_uri(entry)},
@@ -67,6 +65,14 @@ def describe(entry: JobEntry) -> dict[str, Any]:
         answer["SecondaryStatusTransitions"] = [_starting(entry)]
         answer["LastModifiedTime"] = entry.created_at
     return answer
+
+
+def _seconds(entry: JobEntry, told: Mapping[str, Any]) -> dict[str, int]:
+    """TrainingTimeInSeconds and BillableTimeInSeconds of a job that has ended and had an instance; the model's least
+    value of both is 1."""
+    if not entry.is_over or "TrainingStartTime" not in told:
+        return {}
+    return {name: max(1, told[name]) for name in ("TrainingTimeInSeconds", "BillableTimeInSeconds")}
 
 
 def _algorithm(entry: JobEntry) -> Mapping[str, Any]:

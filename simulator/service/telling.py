@@ -11,6 +11,7 @@ from typing import Any
 
 from moto.backends import get_backend
 from moto.core.exceptions import ServiceException
+from werkzeug.exceptions import HTTPException
 
 from simulator.core.job import ACCOUNT_ID
 from simulator.service.describe import describe
@@ -19,6 +20,8 @@ from simulator.service.shapes import answer_of, sagemaker_model
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 DETAIL_TYPE = "SageMaker Training Job State Change"
+
+REFUSALS = (HTTPException, ServiceException, KeyError)  # moto's, of old style and new, and of what goes meanwhile
 
 _making = threading.Lock()
 
@@ -39,16 +42,16 @@ class LogStream:
         event = {"timestamp": now, "message": line.decode("utf-8", "replace")}
         try:
             self._logs.put_log_events(LOG_GROUP, self.name, [event])
-        except ServiceException:
+        except REFUSALS:
             self._make()
-            with suppress(ServiceException):
+            with suppress(*REFUSALS):
                 self._logs.put_log_events(LOG_GROUP, self.name, [event])
 
     def _make(self) -> None:
         with _making:
-            with suppress(ServiceException):
+            with suppress(*REFUSALS):
                 self._logs.create_log_group(LOG_GROUP, {})
-            with suppress(ServiceException):
+            with suppress(*REFUSALS):
                 self._logs.create_log_stream(LOG_GROUP, self.name)
 
 

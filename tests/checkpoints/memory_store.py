@@ -46,7 +46,7 @@ class MemoryStore:
         with self._lock:
             return [ObjectInfo(path, len(body), version(body).digest) for path, body in sorted(self.objects.items())]
 
-    def delete(self, path: str) -> None:
+    def delete(self, path: str, is_abandoned: Callable[[], bool] = lambda: False) -> None:
         with self._lock:
             self.objects.pop(path, None)
 

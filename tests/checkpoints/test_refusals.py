@@ -43,9 +43,9 @@ class RefusingStore(MemoryStore):
         self._refuse()
         return super().put(source, path, is_abandoned)
 
-    def delete(self, path: str) -> None:
+    def delete(self, path: str, is_abandoned: Callable[[], bool] = lambda: False) -> None:
         self._refuse()
-        super().delete(path)
+        super().delete(path, is_abandoned)
 
 
 def test_a_refused_upload_is_tried_again_and_told_once(syncing: SyncMaker, folder: Path, record: Record) -> None:
@@ -210,6 +210,15 @@ def test_the_clients_own_attempts_end_with_the_instance(s3: S3Service, bucket: s
     with harmed(s3, bucket, refuse, own_attempts=True) as (store, plan), pytest.raises(TransferAbandoned):
         store.put(tmp_path / "a", "a", lambda: plan.done[0] > 0)
     assert plan.done == [1]
+
+
+def test_no_object_is_deleted_once_the_instance_is_gone(s3: S3Service, bucket: str) -> None:
+    s3.store(bucket, "job")
+    s3.client.put_object(Bucket=bucket, Key="job/a", Body=b"x")
+    refuse = WireFault(Harm.ERROR, ("DeleteObject",), status=503, code="SlowDown")
+    with harmed(s3, bucket, refuse, own_attempts=True) as (store, plan), pytest.raises(TransferAbandoned):
+        store.delete("a", lambda: plan.done[0] > 0)
+    assert s3.client.get_object(Bucket=bucket, Key="job/a")["Body"].read() == b"x"
 
 
 def test_what_will_not_pass_ends_at_once_and_says_what_to_do(s3: S3Service, bucket: str, tmp_path: Path) -> None:

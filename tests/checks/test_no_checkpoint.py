@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from simulator.checks import Severity
 from simulator.checks.no_checkpoint import check
+from simulator.core.timeline import Kind
 from tests.checks.build import Run, interrupted, only, train
 
 
@@ -51,6 +52,42 @@ def test_state_in_a_text_file_that_is_resumed_from_is_acquitted() -> None:
 def test_a_kill_before_the_first_checkpoint_was_due_is_a_warning() -> None:
     finding = only(check(interrupted(1, kill_at=8, save_every=10).evidence()))
     assert finding.severity is Severity.WARNING
+
+
+def test_an_instance_that_goes_before_any_progress_has_lost_none_even_of_a_script_that_never_saves() -> None:
+    run = Run("start", "step=57")
+    with run.attempt() as first:
+        first.trigger()
+        first.kill()
+    with run.attempt() as second:
+        train(second, 1, 58)
+        second.trigger()
+        second.kill()
+    with run.attempt() as third:
+        train(third, 1, 101)
+        third.exit()
+    assert [(f.attempt, f.severity) for f in check(run.evidence())] == [(1, Severity.WARNING), (2, Severity.ERROR)]
+
+
+def test_a_script_that_deletes_what_was_restored_for_it_is_convicted_however_soon_it_went() -> None:
+    run = Run("step=57", "step=53")
+    with run.attempt() as first:
+        train(first, 1, 58, save_every=10, name="ckpt.npz")
+        first.trigger()
+        first.kill()
+    with run.attempt() as second:
+        second.add(Kind.FILE_DELETED, path="ckpt.npz")
+        second.add(Kind.OBJECT_DELETED, path="ckpt.npz")
+        run.s3 = {}
+        train(second, 51, 54)
+        second.trigger()
+        second.kill()
+    with run.attempt() as third:
+        train(third, 1, 101, save_every=10, name="ckpt.npz")
+        third.exit()
+    finding = only(check(run.evidence()))
+    assert (finding.severity, finding.attempt) == (Severity.ERROR, 2)
+    assert "ckpt.npz" in finding.message
 
 
 def test_a_later_attempt_that_saved_nothing_new_is_acquitted() -> None:

@@ -1,4 +1,4 @@
-"""A search is gone on with only where it is the same search."""
+"""The same search: of the same job, script, seed and profiles, whenever it was started."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from simulator.core.errors import UsageError
 from simulator.core.job import CheckpointConfig, TrainingJob
 from simulator.core.plan import PROFILES
 from simulator.explore.identity import identity
-from simulator.explore.laboratory import LabSpec, Start
-from simulator.explore.session import Session, resumed
+from simulator.explore.laboratory import LabSpec
 from simulator.explore.trial import Search
 
 
@@ -25,32 +23,31 @@ def spec(tmp_path: Path) -> LabSpec:
     return LabSpec(job, {"sudden": PROFILES["sudden"]})
 
 
-def test_a_search_goes_on_as_it_began(spec: LabSpec, tmp_path: Path) -> None:
-    told = identity(Search.SCHEDULES, spec)
-    Session(told, Start.ZYGOTE).write(tmp_path)
-    assert resumed(tmp_path, told) == Session(told, Start.ZYGOTE)
+def differing(spec: LabSpec, other: LabSpec) -> list[str]:
+    one, two = identity(Search.SCHEDULES, spec), identity(Search.SCHEDULES, other)
+    return [name for name in one if one[name] != two[name]]
 
 
 def test_the_same_job_started_later_is_the_same_search(spec: LabSpec) -> None:
     later = replace(spec.job, TrainingJobName="job-2", CheckpointConfig=CheckpointConfig("s3://bucket/job-2/"))
-    assert identity(Search.SCHEDULES, replace(spec, job=later)) == identity(Search.SCHEDULES, spec)
+    assert differing(spec, replace(spec, job=later)) == []
 
 
-def test_another_script_seed_or_profile_is_another_search(spec: LabSpec, tmp_path: Path) -> None:
-    Session(identity(Search.SCHEDULES, spec), Start.COLD).write(tmp_path)
-    for differing, name in (
-        (replace(spec, seed=1), "seed"),
-        (replace(spec, profiles={"ec2": PROFILES["ec2"]}), "profiles"),
-        (replace(spec, job=replace(spec.job, HyperParameters={"epochs": "3"})), "job"),
-    ):
-        with pytest.raises(UsageError, match=name):
-            resumed(tmp_path, identity(Search.SCHEDULES, differing))
+def test_another_seed_profile_or_hyperparameter_is_another_search(spec: LabSpec) -> None:
+    assert differing(spec, replace(spec, seed=1)) == ["seed"]
+    assert differing(spec, replace(spec, profiles={"ec2": PROFILES["ec2"]})) == ["profiles"]
+    assert differing(spec, replace(spec, job=replace(spec.job, HyperParameters={"epochs": "3"}))) == ["job"]
+
+
+def test_another_script_is_another_search(spec: LabSpec) -> None:
+    before = identity(Search.SCHEDULES, spec)
     assert spec.job.source_dir is not None
+    (spec.job.source_dir / "__pycache__").mkdir()
+    (spec.job.source_dir / "__pycache__" / "train.pyc").write_bytes(b"compiled")
+    assert identity(Search.SCHEDULES, spec) == before
     (spec.job.source_dir / "train.py").write_text("print('step 2')\n")
-    with pytest.raises(UsageError, match="sources"):
-        resumed(tmp_path, identity(Search.SCHEDULES, spec))
+    assert identity(Search.SCHEDULES, spec)["sources"] != before["sources"]
 
 
-def test_a_folder_without_a_search_says_so(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no search"):
-        resumed(tmp_path, {})
+def test_states_are_another_search_than_schedules(spec: LabSpec) -> None:
+    assert identity(Search.STATES, spec)["search"] != identity(Search.SCHEDULES, spec)["search"]

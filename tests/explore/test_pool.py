@@ -1,4 +1,4 @@
-"""Trials in processes of this machine and on a dask cluster: the same trials, the same results; nothing stays behind."""
+"""Trials in processes of this machine and on a dask cluster: the same trials and results, and nothing stays behind."""
 
 from __future__ import annotations
 

@@ -89,8 +89,8 @@ def test_a_small_script_is_tried_wholly() -> None:
 
 
 def test_instances_that_go_right_after_another_are_frequent() -> None:
-    few = [s for s in islice(drawn(made(steps=20, saves=0), ["sudden"], "3"), 400) if "start" in s.interruptions]
-    assert len(few) > 100
+    some = [s.interruptions for s in islice(drawn(made(steps=20, saves=0), ["sudden"], "3"), 400)]
+    assert sum("start" in whens or "step=1" in whens[1:] for whens in some) > 100
 
 
 def test_a_restore_is_only_waited_for_after_something_can_have_been_saved() -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from simulator.core.errors import UsageError
 from simulator.engine.interrupts import UserInterrupt
-from simulator.explore.search import Budget, Searcher, Stopped, Tries, numbered, parse_budget
+from simulator.explore.coverage import Stop
+from simulator.explore.search import Budget, Searcher, Tries, numbered, parse_budget
 from simulator.explore.trial import Outcome, Schedule, Trial, TrialResult
 
 
@@ -48,36 +49,36 @@ class Clock:
 def test_what_can_be_exhausted_is():
     script = Script(2)
     searched = Searcher(script, Budget(seconds=1e9)).search(numbered(schedules(3)))
-    assert searched.stopped is Stopped.EXHAUSTED
+    assert searched.stopped is Stop.EXHAUSTED
     assert [result.trial.number for result in searched.results] == [1, 2, 3]
     assert [result.trial.number for result in searched.failures] == [2]
 
 
 def test_a_budget_of_trials_is_kept_to_the_trial():
     searched = Searcher(Script(), Budget(trials=4)).search(numbered(schedules(9)))
-    assert (searched.stopped, len(searched.results)) == (Stopped.BUDGET, 4)
+    assert (searched.stopped, len(searched.results)) == (Stop.BUDGET, 4)
 
 
 def test_a_budget_that_is_just_enough_has_exhausted_the_search():
-    assert Searcher(Script(), Budget(trials=4)).search(numbered(schedules(4))).stopped is Stopped.EXHAUSTED
+    assert Searcher(Script(), Budget(trials=4)).search(numbered(schedules(4))).stopped is Stop.EXHAUSTED
 
 
 def test_a_budget_of_time_ends_the_search():
     searched = Searcher(Script(), Budget(seconds=5), now=Clock()).search(numbered(schedules(99)))
-    assert searched.stopped is Stopped.BUDGET
+    assert searched.stopped is Stop.BUDGET
     assert 0 < len(searched.results) <= 5
 
 
 def test_until_failure_begins_nothing_after_one():
     script = Script(2)
     searched = Searcher(script, Budget(trials=9), until_failure=True).search(numbered(schedules(9)))
-    assert (searched.stopped, script.ran) == (Stopped.FIRST_FAILURE, [1, 2])
+    assert (searched.stopped, script.ran) == (Stop.UNTIL_FAILURE, [1, 2])
 
 
 def test_an_interrupt_keeps_what_was_found():
     searched = Searcher(Script(1, interrupt_at=3), Budget(trials=9)).search(numbered(schedules(9)))
     assert (searched.stopped, [result.outcome for result in searched.results]) == (
-        Stopped.USER,
+        Stop.INTERRUPTED,
         [Outcome.FAILED, Outcome.SURVIVED],
     )
 
@@ -114,6 +115,12 @@ def test_shrinking_tries_a_schedule_once():
     assert tries([first, second]) == [False, True]
     assert tries([second, first, third]) == [True, False, False]
     assert (script.ran, tries.count) == ([100, 101, 102], 3)
+
+
+@pytest.mark.parametrize(("rules", "counts"), [((), True), (("SPOT002", "SPOT009"), True), (("SPOT001",), False)])
+def test_only_the_failure_that_was_found_is_made_smaller(rules, counts):
+    tries = Tries(Script(1), 1, rules)
+    assert tries(schedules(1)) == [counts]
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,13 @@ def test_every_candidate_is_simpler_and_none_comes_twice(
             lambda s: s.profile in ("two-minute", "sagemaker"),
             Schedule(("start",), "sagemaker"),
         ),
+        (  # told early, or killed late: the kill is the simpler story, though it comes later
+            Schedule(("step=3",), "two-minute"),
+            lambda s: (
+                s.interruptions[0] in ("step=6", "step=7", "step=8") if s.profile == "sudden" else s.profile != "ec2"
+            ),
+            Schedule(("step=6",), "sudden"),
+        ),
         (  # only a second instance right after a first
             Schedule(("step=7", "start", "step=3"), "ec2"),
             lambda s: "start" in s.interruptions[1:],

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import atexit
 import json
+import random
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from simulator.core.errors import ExitCode
-from simulator.core.plan import Plan, parse_when
+from simulator.core.plan import PROFILES, Plan, parse_when
 from simulator.core.timeline import Event, Kind, Timeline
+from simulator.explore.coverage import Explored, Smallest, Stop, tried_on
+from simulator.explore.strip import Strip
+from simulator.explore.trial import Outcome, Schedule, Search, TrialResult
 from simulator.reports.folder import RunFolder
 from simulator.verdict import Baseline, judge
+from tests.explore.results import result as trial_result
 from tests.reports.story import PROFILE, record, story, until
 
 HOSTILE = "</script><script>alert(1)</script><img src=http://evil.example/x.png>&\"'`$x_{1}$\x1b[31m\u202e\x00\ud800"
@@ -102,8 +107,7 @@ def survived(path: Path) -> Path:
 
 def failed(path: Path) -> Path:
     """Began again from step 1."""
-    events = [_moved(event, -40) if event.attempt == 2 and event.kind is Kind.METRIC else event for event in story()]
-    return made(path, events)
+    return made(path, restarted())
 
 
 def ended_failed(path: Path) -> Path:
@@ -198,6 +202,62 @@ def many_files(path: Path) -> Path:
     return made(path, _long(2, steps=500, save_every=1), plan=_plan(1))
 
 
+def searched(path: Path) -> Path:
+    """A search over schedules that found failures; the run that decides is the one that was shrunk from them."""
+    failed = {"outcome": Outcome.FAILED, "evidence": "attempt 2 died reading model.ckpt: EOFError"}
+    singles = [
+        trial_result(number, f"step={number * 2}", profile=("sudden", "two-minute")[number % 2])
+        for number in range(1, 25)
+    ]
+    others = [
+        trial_result(25, "save=2", **failed),
+        trial_result(26, "save=2", "step=44", **failed),
+        trial_result(27, "step=20", "step=40"),
+        trial_result(28, "0.1s", outcome=Outcome.RESTARTED),
+        trial_result(29, "step=999", outcome=Outcome.MISSED),
+        trial_result(30, "step=30", outcome=Outcome.BROKEN, evidence="the disk is full"),
+        trial_result(31, "step=10", "step=30", "step=50", outcome=Outcome.UNPROVED),
+    ]
+    return _searched(
+        path, [*singles, *others], Search.SCHEDULES, Smallest(Schedule(("save=2",), "sudden"), **_SMALLEST)
+    )
+
+
+def searched_states(path: Path) -> Path:
+    """A search over what S3 can hold: 2 of 214 states are not resumed from."""
+    results = [trial_result(number, state=f"state-{number:03}", label=f"upload {number}") for number in range(1, 215)]
+    for number in (77, 140):
+        label = f"upload {number}: model.ckpt half-written"
+        results[number - 1] = trial_result(
+            number, state=f"state-{number:03}", label=label, outcome=Outcome.FAILED, rules=("SPOT017",)
+        )
+    smallest = Smallest(Schedule((), "sudden"), **{**_SMALLEST, "state": "state-077"})
+    return _searched(path, results, Search.STATES, smallest)
+
+
+def searched_faults(path: Path) -> Path:
+    """A search over faults on the way that was stopped by the user; all survived until then."""
+    faults = ("503 SlowDown", "timeout", "reset", "1 MB/s", "disk full")
+    results = [
+        trial_result(number, "step=40", label=name, faults={"kind": name}) for number, name in enumerate(faults, 1)
+    ]
+    undecided = "the fault does not pass, and the run ended as it may"
+    results.append(trial_result(6, "step=40", label="AccessDenied", outcome=Outcome.UNDECIDED, evidence=undecided))
+    facts = {"stopped": Stop.INTERRUPTED, "total": 40, "budget_seconds": 600.0}
+    return _searched(path, results, Search.FAULTS, None, events=story(), **facts)
+
+
+def searched_widely(path: Path) -> Path:
+    """Four thousand schedules."""
+    draw = random.Random(3)
+    results = []
+    for number in range(1, 4001):
+        whens = [f"step={draw.randint(1, 60)}" for _ in range(draw.choice((1, 1, 1, 2, 2, 3)))]
+        outcome = Outcome.FAILED if draw.random() < 0.02 else Outcome.SURVIVED
+        results.append(trial_result(number, *whens, outcome=outcome, profile=draw.choice(list(PROFILES))))
+    return _searched(path, results, Search.SCHEDULES, None)
+
+
 KINDS: Mapping[str, Callable[[Path], Path]] = {
     make.__name__: make
     for make in (
@@ -213,6 +273,10 @@ KINDS: Mapping[str, Callable[[Path], Path]] = {
         many_attempts,
         many_readings,
         many_files,
+        searched,
+        searched_states,
+        searched_faults,
+        searched_widely,
     )
 }
 
@@ -250,6 +314,68 @@ def uninterrupted() -> Iterator[Event]:
         yield Event(0.1 + step * 0.2, Kind.METRIC, 1, {"name": "loss", "value": 1 / step, "line": line})
     yield Event(13, Kind.SECONDARY_STATUS, 0, {"status": "Completed", "message": ""})
     yield Event(13, Kind.RUN_FINISHED, 0, {"status": "Completed", "exit_code": 0})
+
+
+_SMALLEST: Mapping[str, Any] = {
+    "label": "save=2 (sudden)",
+    "evidence": "attempt 2 died reading model.ckpt: EOFError",
+    "rules": ("SPOT004",),
+    "found_as": 26,
+    "replay": "replay.json",
+    "pytest": "spot_case.py",
+}
+
+
+def _searched(
+    path: Path, results: Iterable[TrialResult], search: Search, smallest: Smallest | None, **facts: Any
+) -> Path:
+    """A search's folder: of the failed story, unless the search found none."""
+    strip = Strip(Timeline(uninterrupted_with_saves()))
+    tried = tried_on(strip, results)
+    if search is Search.STATES:
+        tried = tuple(replace(one, places=(one.result.trial.number / 214,)) for one in tried)
+    search_facts = {
+        "total": None,
+        "stopped": Stop.EXHAUSTED,
+        "seconds": 31.5,
+        "jobs": 2,
+        "backend": "loky",
+        "start": "each attempt was forked from a zygote that had the script's imports",
+        "notes": ["the notice was shortened to 1 s and the grace to 5 s"],
+    }
+    events = facts.pop("events", None) or restarted()
+    found = Explored(
+        search=search,
+        seed=7,
+        tried=tried,
+        smallest=smallest,
+        landmarks=strip.landmarks(),
+        recorded_seconds=strip.seconds,
+        **(search_facts | facts),
+    )
+    return made(path, events, explored=found)
+
+
+def restarted() -> Iterator[Event]:
+    """The story of a script that began again from step 1."""
+    for event in story():
+        yield _moved(event, -40) if event.attempt == 2 and event.kind is Kind.METRIC else event
+
+
+def uninterrupted_with_saves() -> Iterator[Event]:
+    """The job left alone, with a save every ten steps and an epoch every fifteen: what a search records."""
+    yield Event(0, Kind.ATTEMPT_STARTED, 1, {"host": "algo-1"})
+    yield Event(0.1, Kind.PROCESS_STARTED, 1, {"identity": "pid 7"})
+    for step in range(1, 61):
+        at, line = 0.1 + step * 0.2, f"step={step}"
+        yield Event(at, Kind.METRIC, 1, {"name": "step", "value": float(step), "line": line})
+        yield Event(at, Kind.METRIC, 1, {"name": "epoch", "value": float((step - 1) // 15), "line": line})
+        if step % 10 == 0:
+            facts = {"path": "model.ckpt", "bytes": 1200}
+            yield Event(at, Kind.FILE_CHANGED, 1, facts)
+            yield Event(at + 0.1, Kind.FILE_SETTLED, 1, facts)
+            yield Event(at + 0.15, Kind.UPLOAD_FINISHED, 1, facts)
+    yield Event(12.5, Kind.PROCESS_EXITED, 1, {"exit_code": 0})
 
 
 def _moved(event: Event, by: float) -> Event:

@@ -11,9 +11,14 @@ from simulator.app.rules import WRITE_PAGES, explain, pages, write_pages
 from simulator.checks import RULES
 from simulator.core.errors import ExitCode
 from simulator.core.plan import PROFILES, When
+from simulator.explore.coverage import Stop
+from simulator.explore.trial import Outcome
 from simulator.reports.assumptions import assumptions
+from simulator.reports.finished import read_run
+from simulator.reports.folder import OF_A_SEARCH
 from simulator.reports.json_report import build_report
 from simulator.reports.render import RENDERED
+from tests.reports import runs
 from tests.reports.story import record
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -38,6 +43,18 @@ def test_every_field_of_the_report_is_explained():
     report = build_report(record())
     for field in (*report, *report["attempts"][0]):
         assert f"`{field}`" in page("reference.md")
+
+
+def test_every_field_and_outcome_of_a_search_is_explained():
+    block = read_run(runs.kept("searched")).report["explored"]
+    for field in (*block, *block["smallest"], *block["trials"][0], *block["landmarks"][0]):
+        assert f"`{field}`" in page("reference.md")
+    assert all(f"| `{outcome}` |" in page("reference.md") for outcome in Outcome)
+    assert all(f"`{stop}`" in page("reference.md") for stop in Stop)
+
+
+def test_every_file_of_a_search_is_explained():
+    assert all(f"`{name}" in page("reference.md") for name in OF_A_SEARCH)
 
 
 def test_every_report_is_explained():

@@ -11,7 +11,7 @@ import pytest
 from simulator.core.errors import EnvironmentFailure, ExitCode, UsageError
 from simulator.core.timeline import Event, Kind, from_jsonl
 from simulator.reports import folder as folder_module
-from simulator.reports.folder import OURS, RESERVE, RunFolder, read_run
+from simulator.reports.folder import OF_A_SEARCH, OURS, RESERVE, RunFolder, read_run
 from simulator.reports.render import RENDERED
 from tests.reports.story import record, story, until
 
@@ -262,3 +262,19 @@ def test_a_folder_without_a_readable_run_is_refused_with_a_reason(path, files):
 
 def test_every_file_that_a_run_leaves_counts_as_ours():
     assert {"report.json", "timeline.jsonl", "logs", "report.html", "junit.xml", "summary.md", "badge.svg"} <= OURS
+
+
+def test_the_results_of_a_search_that_goes_on_are_kept(path):
+    written(path)
+    for name in OF_A_SEARCH:
+        (path / name).write_text("one result")
+    RunFolder.create(path, keep=("trials.jsonl", "search.json")).close()
+    assert {entry.name for entry in path.iterdir()} == {"timeline.jsonl", "logs", "trials.jsonl", "search.json"}
+
+
+def test_a_search_that_was_killed_before_its_report_says_how_it_goes_on(path):
+    RunFolder.create(path).close()
+    (path / "trials.jsonl").write_text("")
+    with pytest.raises(UsageError) as error:
+        read_run(path)
+    assert f"--resume {path}" in error.value.next_step

@@ -37,6 +37,7 @@ def test_the_report_has_the_documented_fields():
         "warnings",
         "started_at",
         "versions",
+        "explored",
     } == set(report)
 
 

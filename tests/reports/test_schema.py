@@ -15,6 +15,10 @@ from jsonschema import Draft202012Validator, FormatChecker
 from simulator.core.attempt import Outcome
 from simulator.core.errors import ExitCode
 from simulator.core.plan import ExitAfterSigterm
+from simulator.explore.coverage import Stop
+from simulator.explore.strip import Deed
+from simulator.explore.trial import Outcome as TrialOutcome
+from simulator.explore.trial import Search
 from simulator.reports.finished import read_run
 from simulator.reports.json_report import SCHEMA_VERSION, build_report
 from simulator.verdict import Answer
@@ -93,10 +97,11 @@ def test_a_field_that_is_added_without_the_schema_is_found(where):
     assert errors(report) == []  # readers of this version read later ones
 
 
-def test_a_field_that_goes_is_found():
-    report = read_run(runs.kept("survived")).report
+@pytest.mark.parametrize(("kind", "least"), [("survived", 90), ("searched", 130)])
+def test_a_field_that_goes_is_found(kind, least):
+    report = read_run(runs.kept(kind)).report
     paths = set(own_fields(report, SCHEMA))
-    assert len(paths) > 90
+    assert len(paths) > least
     assert [path for path in paths if errors(without(report, path)) == []] == []
 
 
@@ -106,6 +111,10 @@ def test_what_can_be_said_is_what_the_schema_knows():
     assert SCHEMA["properties"]["exit_code"]["enum"] == list(ExitCode)
     assert attempt["outcome"]["enum"] == [*Outcome, None]
     assert SCHEMA["properties"]["plan"]["properties"]["exit_after_sigterm"]["enum"] == list(ExitAfterSigterm)
+    trial, explored = SCHEMA["$defs"]["trial"]["properties"], SCHEMA["$defs"]["explored"]["properties"]
+    assert trial["outcome"]["enum"] == explored["counts"]["required"] == list(TrialOutcome)
+    assert explored["search"]["enum"] == list(Search) and explored["stopped"]["enum"] == list(Stop)
+    assert SCHEMA["$defs"]["explored"]["properties"]["landmarks"]["items"]["properties"]["deed"]["enum"] == list(Deed)
     assert SCHEMA["$id"].endswith(f":{SCHEMA_VERSION.split('.')[0]}")
 
 

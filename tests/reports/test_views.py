@@ -10,7 +10,6 @@ from typing import TextIO, cast
 import pytest
 
 from simulator.core.timeline import Event
-from simulator.reports import views
 from simulator.reports.stream import as_forgiving
 from simulator.reports.views import Background, Quiet, open_view
 from tests.reports.story import story
@@ -111,7 +110,7 @@ def test_a_terminal_on_hold_delays_nobody():
 
 
 def test_a_chatty_script_before_a_terminal_on_hold_does_not_fill_the_memory(monkeypatch):
-    monkeypatch.setattr(views, "QUEUED_LOG_LINES", 10)
+    monkeypatch.setattr("simulator.reports.views.QUEUED_LOG_LINES", 10)
     stuck = Stuck()
     background = Background(stuck)
     background.say("this one hangs")
@@ -131,7 +130,7 @@ def test_a_bug_in_a_view_does_not_end_the_run():
 
 
 def test_the_time_goes_on_while_nothing_happens(monkeypatch):
-    monkeypatch.setattr(views, "IDLE_SECONDS", 0.01)
+    monkeypatch.setattr("simulator.reports.background.IDLE_SECONDS", 0.01)
     seen = Seen()
     background = Background(seen)
     background.tick(100)

@@ -79,22 +79,26 @@ import sys
 from pathlib import Path
 from simulator.core.job import CheckpointConfig, TrainingJob
 from simulator.runtimes.port import AttemptSpec
-from simulator.runtimes.process import ProcessRuntime
+from simulator.runtimes.process import ProcessRuntime, ZygoteRuntime
 root = Path(sys.argv[1])
 (root / "instance" / "checkpoints").mkdir(parents=True)
 job = TrainingJob("a-job", CheckpointConfig("s3://b00/p"), source_dir=root / "source", entry_script="train.py")
-running = ProcessRuntime().start(AttemptSpec(job, "run", 1, "algo-1", root / "instance", root / "instance/checkpoints"))
+spec = AttemptSpec(job, "run", 1, "algo-1", root / "instance", root / "instance/checkpoints")
+runtime = (ZygoteRuntime if sys.argv[2] == "zygote" else ProcessRuntime)()
+running = runtime.start(spec)
+assert not getattr(runtime, "cold_because", "")
 print(running.identity.split()[1], flush=True)
 running.wait(None)
 """
 
 
-def test_a_killed_harness_takes_its_script_with_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("start", ["cold", "zygote"])
+def test_a_killed_harness_takes_its_script_with_it(start: str, tmp_path: Path) -> None:
     if ProcessRuntime().mode is Isolation.PLAIN:
         pytest.skip("without namespaces nothing ties the two together")
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "train.py").write_text("import time\ntime.sleep(600)\n")
-    with subprocess.Popen([sys.executable, "-c", HARNESS, str(tmp_path)], stdout=subprocess.PIPE) as harness:
+    with subprocess.Popen([sys.executable, "-c", HARNESS, str(tmp_path), start], stdout=subprocess.PIPE) as harness:
         assert harness.stdout is not None
         script = int(harness.stdout.readline())
         harness.send_signal(signal.SIGKILL)

@@ -2,5 +2,6 @@
 
 from simulator.runtimes.process.isolation import Isolation, best_isolation, why_plain
 from simulator.runtimes.process.runtime import ProcessRuntime
+from simulator.runtimes.process.zygote import ZygoteRuntime
 
-__all__ = ["Isolation", "ProcessRuntime", "best_isolation", "why_plain"]
+__all__ = ["Isolation", "ProcessRuntime", "ZygoteRuntime", "best_isolation", "why_plain"]

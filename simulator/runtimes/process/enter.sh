@@ -1,14 +1,17 @@
-# Run by unshare as the first process of the instance's namespaces: builds its view of the machine, then becomes COMMAND.
-#   enter.sh INSTANCE LOCAL_PATH WORKDIR HOST KEPT -- COMMAND…
+# Run in the instance's namespaces: builds its view of the machine. By MODE, then
+#   become  is the first process there, and becomes COMMAND within that view,
+#   keep    likewise, and COMMAND finds the machine as it was at /.machine (a zygote builds other instances from there),
+#   build   ends; whoever ran it enters the view, INSTANCE/root, by itself (a zygote's fork).
+#   enter.sh MODE INSTANCE LOCAL_PATH WORKDIR HOST KEPT -- COMMAND…
 # INSTANCE/ml becomes /opt/ml, INSTANCE/checkpoints LOCAL_PATH and INSTANCE/tmp /tmp. The rest of the machine is an
 # overlay whose writes land in INSTANCE/upper; what cannot be overlaid is read-only. KEPT: folders that the command needs
 # and would not see otherwise, separated by colons. "ready" is written to standard input, the
 # write end of a pipe, when all this stands; COMMAND gets /dev/null in its place.
 set -eu
-instance=$1 local_path=$2 workdir=$3 host=$4 kept=$5
-shift 6
+mode=$1 instance=$2 local_path=$3 workdir=$4 host=$5 kept=$6
 root=$instance/root
-mkdir -p "$root" "$instance/upper" "$instance/work"
+mkdir -p "$root"
+[ "$mode" != keep ] || mount -t tmpfs -o mode=755 root "$root"  # what becomes / has to be a mount
 
 read_only() {
   mount --rbind "$1" "$root$1"
@@ -16,15 +19,27 @@ read_only() {
     { umount -l "$root$1"; echo "left out, as it cannot be made read-only: $1" >&2; }
 }
 
+# All folders at once, and all links: each program started here costs a millisecond of every attempt.
+make_folders() {
+  set --
+  for top in /*; do
+    [ -L "$top" ] || [ ! -d "$top" ] || set -- "$@" "$root$top" "$instance/upper$top" "$instance/work$top"
+  done
+  mkdir -p "$@"
+  set --
+  for top in /*; do
+    [ ! -L "$top" ] || set -- "$@" "$top"
+  done
+  [ $# = 0 ] || cp -P "$@" "$root/"
+}
+make_folders
+
 for top in /*; do
-  if [ -L "$top" ]; then ln -s "$(readlink "$top")" "$root$top"; continue; fi
-  [ -d "$top" ] || continue
-  mkdir -p "$root$top"
+  [ ! -L "$top" ] && [ -d "$top" ] || continue
   case $top in
     /proc | /tmp) ;;
     /dev | /sys) mount --rbind "$top" "$root$top" ;;
     *)
-      mkdir -p "$instance/upper$top" "$instance/work$top"
       layers="lowerdir=$top,upperdir=$instance/upper$top,workdir=$instance/work$top"
       # volatile: the instance is thrown away, so nothing need be written out when it goes (that took seconds)
       mount -t overlay overlay -o "$layers,volatile" "$root$top" 2>/dev/null ||
@@ -43,10 +58,17 @@ while [ -n "$rest" ]; do
 done
 mkdir -p "$root/opt/ml" 2>/dev/null || mount -t tmpfs opt "$root/opt" && mkdir -p "$root/opt/ml"
 mount --bind "$instance/ml" "$root/opt/ml"
-mkdir -p "$root$local_path"
+[ -d "$root$local_path" ] || mkdir -p "$root$local_path"
 mount --bind "$instance/checkpoints" "$root$local_path"
 mount -t proc proc "$root/proc"
 hostname "$host" 2>/dev/null || true
+[ "$mode" != build ] || exit 0
+shift 7
+if [ "$mode" = keep ]; then
+  mkdir "$root/.machine"
+  cd "$root" && pivot_root . .machine
+  root=/
+fi
 echo ready >&0
 exec </dev/null
 exec chroot "$root" /bin/sh -c 'cd "$1" && shift && exec "$@"' sh "$workdir" "$@"

@@ -25,6 +25,14 @@ class Isolation(StrEnum):
     PLAIN = "plain"
 
 
+class EnterMode(StrEnum):
+    """What enter.sh does once the instance's view of the machine stands: see there."""
+
+    BECOME = "become"
+    KEEP = "keep"
+    BUILD = "build"
+
+
 FIDELITY_LOST = {
     Isolation.NAMESPACES: (),
     Isolation.USER_NAMESPACES: ("the script is root only in its own eyes: it has this user's rights on the machine",),
@@ -43,14 +51,20 @@ def entering(
     workdir: str,
     host: str,
     command: list[str],
+    mode: EnterMode = EnterMode.BECOME,
 ) -> list[str]:
     """The command that runs `command` as PID 1 of fresh namespaces, killed when the harness's spawning thread dies."""
     user = ["--user"] if isolation is Isolation.USER_NAMESPACES else []
     return [
         *(PYTHON, "-I", "-S", str(UNSHARE), *user),
-        *("/bin/sh", str(ENTER), str(instance), local_path, workdir, host, _kept_folders(), "--"),
+        *(*building(instance, local_path, workdir, host, mode), "--"),
         *command,
     ]
+
+
+def building(instance: Path, local_path: str, workdir: str, host: str, mode: EnterMode = EnterMode.BUILD) -> list[str]:
+    """The command that builds an instance's view of the machine in the namespaces that it is run in."""
+    return ["/bin/sh", str(ENTER), mode.value, str(instance), local_path, workdir, host, _kept_folders()]
 
 
 def best_isolation() -> Isolation:

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -18,9 +18,11 @@ from simulator.core.job import ML_ROOT, TrainingJob, config_files, container_env
 from simulator.runtimes.lines import split_lines
 from simulator.runtimes.port import IGNORED_SOURCES, AttemptSpec, InstancePaths, ProcessInfo, RuntimeName, WrittenPath
 from simulator.runtimes.proc import read_group, read_namespace
+from simulator.runtimes.process.entrypoints import SIGKILLED, Entrypoint, Spawned
 from simulator.runtimes.process.isolation import (
     FIDELITY_LOST,
     PYTHON,
+    EnterMode,
     Isolation,
     best_isolation,
     entering,
@@ -80,56 +82,18 @@ class ProcessRuntime:
     def start(self, spec: AttemptSpec) -> ProcessAttempt:
         """Start the script as PID 1 of the instance. Raises EnvironmentFailure."""
         try:
-            _lay_out(spec)
-            return _spawner.submit(self._spawn, spec).result()
+            lay_out(spec)
+            laid_out = stamps_of({ML_ROOT: spec.instance_dir / "ml"})
+            return ProcessAttempt(spec, self._enter(spec), self.mode, laid_out)
         except OSError as error:
             shutil.rmtree(spec.instance_dir, ignore_errors=True)
             raise EnvironmentFailure(
                 "the instance's folders could not be made", str(error), "look for room on the disk: df -h"
             ) from error
 
-    def _spawn(self, spec: AttemptSpec) -> ProcessAttempt:
-        instance, job = spec.instance_dir, spec.job
-        laid_out = stamps_of({ML_ROOT: instance / "ml"})
-        shut_in = self.mode is not Isolation.PLAIN
-        code = CODE if shut_in else str(instance / "ml/input/data/code")
-        command = self._command(job, code)
-        ready, ready_fd = os.pipe()
-        try:
-            if shut_in:
-                local_path = job.CheckpointConfig.LocalPath
-                command = entering(self.mode, instance, local_path, code, spec.host, command)
-            process = subprocess.Popen(
-                command,
-                env=_environment(spec, None if shut_in else instance / "ml"),
-                cwd="/" if shut_in else code,
-                stdin=ready_fd if shut_in else subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        finally:
-            os.close(ready_fd)
-        with os.fdopen(ready, "rb") as answer:
-            if shut_in and answer.read() != b"ready\n":
-                said = process.stdout.read() if process.stdout else b""
-                process.wait()
-                raise EnvironmentFailure(
-                    "the instance's namespaces could not be set up",
-                    said.decode("utf-8", "replace").strip() or f"unshare ended with {process.returncode}",
-                    "spot-simulator doctor, or --runtime local-mode",
-                )
-        return ProcessAttempt(spec, process, self.mode, laid_out)
-
-    def _command(self, job: TrainingJob, code: str) -> list[str]:
-        """What becomes PID 1: the job's own entrypoint, with this machine's interpreter for a bare `python`, or the
-        script."""
-        if job.entrypoint:
-            program, *rest = job.entrypoint
-            return [self._python if program in ("python", "python3") else program, *rest, *job.arguments]
-        script = job.entry_script or ""
-        interpreter = ["/bin/bash"] if script.endswith(".sh") else [self._python]
-        return [*interpreter, f"{code}/{script}", *job.arguments]
+    def _enter(self, spec: AttemptSpec) -> Entrypoint:
+        """Start the script in an instance that is laid out. Raises EnvironmentFailure and OSError."""
+        return spawn(spec, self.mode, self._python)
 
     def sweep(self) -> list[str]:
         """Nothing: the kernel kills an instance with its harness, and folders are swept with the scratch."""
@@ -142,27 +106,26 @@ class ProcessRuntime:
 class ProcessAttempt:
     """One running script."""
 
-    def __init__(self, spec: AttemptSpec, process: subprocess.Popen[bytes], mode: Isolation, laid_out: Stamps) -> None:
-        self._spec, self._process, self._mode, self._laid_out = spec, process, mode, laid_out
-        self._waiting = threading.Lock()
-        self._init = process.pid if mode is Isolation.PLAIN else _child_of(process.pid)
+    def __init__(self, spec: AttemptSpec, entrypoint: Entrypoint, mode: Isolation, laid_out: Stamps) -> None:
+        self._spec, self._entrypoint, self._mode, self._laid_out = spec, entrypoint, mode, laid_out
         ml = spec.instance_dir / "ml"
         self.paths = InstancePaths(spec.checkpoints, ml / "model", ml / "output", ml / "input/config")
 
     @property
     def identity(self) -> str:
         """The host's pid of the script."""
-        return f"pid {self._init or self._process.pid}"
+        return f"pid {self._entrypoint.pid or '?'}"
 
     def log_lines(self) -> Iterator[bytes]:
         """Output by lines, until all who could write are gone."""
-        assert self._process.stdout is not None
-        return split_lines(self._chunks(self._process.stdout.fileno()))
+        return split_lines(self._chunks())
 
-    def _chunks(self, descriptor: int) -> Iterator[bytes]:
+    def _chunks(self) -> Iterator[bytes]:
         if self._mode is Isolation.PLAIN:  # a grandchild may hold the pipe open for ever
             threading.Thread(target=self._end_group_after_exit, daemon=True).start()
-        while chunk := os.read(descriptor, 1 << 16):
+        if self._entrypoint.said_before:
+            yield self._entrypoint.said_before
+        while chunk := os.read(self._entrypoint.output, 1 << 16):
             yield chunk
 
     def _end_group_after_exit(self) -> None:
@@ -171,41 +134,29 @@ class ProcessAttempt:
 
     def wait(self, timeout_seconds: float | None) -> int | None:
         """The exit code, 128+N for a signal."""
-        try:
-            code = self._process.wait(timeout_seconds)
-        except subprocess.TimeoutExpired:
-            return None
-        return code if code >= 0 else 128 - code
+        return self._entrypoint.wait(timeout_seconds)
 
     def signal(self, signum: signal.Signals) -> bool:
         """Signal the script, as PID 1 of its namespace."""
-        with self._waiting:
-            if self._process.poll() is not None or self._init is None:
-                return False
-            try:
-                os.kill(self._init, signum)
-            except ProcessLookupError:
-                return False
-            return True
+        return self._entrypoint.signal(signum)
 
     def kill(self) -> bool:
         """SIGKILL; the kernel takes the whole namespace with its PID 1."""
         killed = self.signal(signal.SIGKILL)
         self._kill_group()
-        return self.wait(None) == 128 + signal.SIGKILL and killed
+        return self.wait(None) == SIGKILLED and killed
 
     def _kill_group(self) -> None:
-        if self._mode is Isolation.PLAIN:
+        if self._mode is Isolation.PLAIN and self._entrypoint.pid is not None:
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+                os.killpg(self._entrypoint.pid, signal.SIGKILL)
 
     def processes(self) -> Sequence[ProcessInfo]:
         """From /proc of this machine, translated to the namespace's pids."""
-        if self._init is None or self._process.poll() is not None:
+        pid = self._entrypoint.pid
+        if pid is None or self._entrypoint.wait(0) is not None:
             return []
-        if self._mode is Isolation.PLAIN:
-            return read_group(self._process.pid)
-        return read_namespace(self._init)
+        return read_group(pid) if self._mode is Isolation.PLAIN else read_namespace(pid)
 
     def written_paths(self) -> Sequence[WrittenPath]:
         """What landed in the overlay's upper layer, in new folders of /, in /tmp, and beside the code and the outputs
@@ -221,21 +172,92 @@ class ProcessAttempt:
 
     def wipe(self) -> list[str]:
         """Everything: the processes, with them their mounts, then the folders."""
-        if self._process.poll() is None:
-            self.signal(signal.SIGKILL)
-            self._process.kill()
+        self._entrypoint.end()
         self._kill_group()
-        self._process.wait()
-        folder = self._spec.instance_dir
-        for work in folder.glob("work/**/work"):  # the overlay leaves folders without any right
-            with suppress(OSError):
-                work.chmod(0o700)
-        shutil.rmtree(folder, ignore_errors=True)
-        return [str(folder)] if folder.exists() else []
+        return remove_instance(self._spec.instance_dir)
 
 
-def _lay_out(spec: AttemptSpec) -> None:
-    """The instance's /opt/ml, as SageMaker lays it out."""
+def remove_instance(folder: Path) -> list[str]:
+    """Remove an instance's folder, whose mounts are gone; returns what could not be removed."""
+    remove_view(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    return [str(folder)] if folder.exists() else []
+
+
+def remove_view(instance: Path) -> None:
+    """Remove what enter.sh made in an instance, so that it could begin anew."""
+    for work in instance.glob("work/**/work"):  # the overlay leaves folders without any right
+        with suppress(OSError):
+            work.chmod(0o700)
+    for name in ("root", "upper", "work"):
+        shutil.rmtree(instance / name, ignore_errors=True)
+
+
+def spawn(spec: AttemptSpec, mode: Isolation, python: str) -> Spawned:
+    """Start the script of an instance that is laid out in a process of its own. Raises EnvironmentFailure, OSError."""
+    return _spawner.submit(_spawn, spec, mode, python, EnterMode.BECOME, {}, ()).result()
+
+
+def spawn_zygote(
+    spec: AttemptSpec, mode: Isolation, python: str, environment: Mapping[str, str], descriptor: int
+) -> Spawned:
+    """Likewise, with more in its environment, a descriptor that it keeps, and a way back to the machine."""
+    return _spawner.submit(_spawn, spec, mode, python, EnterMode.KEEP, environment, (descriptor,)).result()
+
+
+def _spawn(
+    spec: AttemptSpec,
+    mode: Isolation,
+    python: str,
+    enter: EnterMode,
+    more_environment: Mapping[str, str],
+    descriptors: Sequence[int],
+) -> Spawned:
+    instance, job = spec.instance_dir, spec.job
+    shut_in = mode is not Isolation.PLAIN
+    code = CODE if shut_in else str(instance / "ml/input/data/code")
+    command = _command(job, code, python)
+    ready, ready_fd = os.pipe()
+    try:
+        if shut_in:
+            local_path = job.CheckpointConfig.LocalPath
+            command = entering(mode, instance, local_path, code, spec.host, command, enter)
+        process = subprocess.Popen(
+            command,
+            env={**environment_of(spec, None if shut_in else instance / "ml"), **more_environment},
+            cwd="/" if shut_in else code,
+            stdin=ready_fd if shut_in else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=descriptors,
+        )
+    finally:
+        os.close(ready_fd)
+    with os.fdopen(ready, "rb") as answer:
+        if shut_in and answer.read() != b"ready\n":
+            said = process.stdout.read() if process.stdout else b""
+            process.wait()
+            raise EnvironmentFailure(
+                "the instance's namespaces could not be set up",
+                said.decode("utf-8", "replace").strip() or f"unshare ended with {process.returncode}",
+                "spot-simulator doctor, or --runtime local-mode",
+            )
+    return Spawned(process, alone=not shut_in)
+
+
+def _command(job: TrainingJob, code: str, python: str) -> list[str]:
+    """What becomes PID 1: the job's own entrypoint, with this machine's interpreter for a bare `python`, or the
+    script."""
+    if job.entrypoint:
+        program, *rest = job.entrypoint
+        return [python if program in ("python", "python3") else program, *rest, *job.arguments]
+    script = job.entry_script or ""
+    return [*(["/bin/bash"] if script.endswith(".sh") else [python]), f"{code}/{script}", *job.arguments]
+
+
+def lay_out(spec: AttemptSpec, channels: bool = True) -> None:
+    """The instance's /opt/ml, as SageMaker lays it out; its channels only where they are wanted."""
     job, instance = spec.job, spec.instance_dir
     make_folders(instance)
     ml = instance / "ml"
@@ -247,7 +269,7 @@ def _lay_out(spec: AttemptSpec) -> None:
         _copy(job.source_dir, ml / "input/data/code")
     else:
         (ml / "input/data/code").mkdir(exist_ok=True)
-    for channel, path in job.channels.items():
+    for channel, path in job.channels.items() if channels else ():
         _copy(path, ml / "input/data" / channel)
 
 
@@ -260,7 +282,7 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copytree(source, target, ignore=shutil.ignore_patterns(*IGNORED_SOURCES), symlinks=True)
 
 
-def _environment(spec: AttemptSpec, moved_ml: Path | None) -> dict[str, str]:
+def environment_of(spec: AttemptSpec, moved_ml: Path | None) -> dict[str, str]:
     """The container's environment, and of this machine's only what programs need to start; `moved_ml` is where /opt/ml
     had to be put, where it could not be mounted."""
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
@@ -273,14 +295,3 @@ def _environment(spec: AttemptSpec, moved_ml: Path | None) -> dict[str, str]:
     config.write_text(json.dumps({"LocalPath": str(spec.checkpoints)}))
     own = spec.instance_dir / "tmp"
     return moved | {"SM_ML_ROOT": str(moved_ml), "TMPDIR": str(own), "HOME": str(own / "home")}
-
-
-def _child_of(pid: int) -> int | None:
-    """The one child of unshare.py: the namespace's PID 1, by the pid it has here."""
-    with suppress(OSError, ValueError, IndexError):
-        return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
-    for entry in Path("/proc").iterdir():
-        with suppress(OSError, ValueError, IndexError):
-            if int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == pid:
-                return int(entry.name)
-    return None

@@ -1,0 +1,88 @@
+"""docs/explore-corpus.md: what the search found in the corpus at its last run, written by the command that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tests.explore.corpus import BUDGET_SECONDS, JOBS, Found
+from tests.explore.table import GRACE_SECONDS, WARNING_SECONDS, Searched
+from tests.trainers.table import HERE
+
+PAGE = HERE.parents[1] / "docs" / "explore-corpus.md"
+Row = tuple[Searched, Found]
+
+_HEAD = f"""\
+# What the search finds in the corpus
+
+The trainers of [the corpus](corpus.md), searched over moments without being told where they fail, as `spot-simulator
+explore schedules --until-failure` does it: {BUDGET_SECONDS:g} s on {JOBS} cores, with a notice of {WARNING_SECONDS:g} s
+and a grace of {GRACE_SECONDS:g} s, or the longer one that the trainer has in the corpus. What was found is shrunk to the
+smallest schedule that shows the same rule.
+
+    make explore-corpus                 # runs all, and fails where the table below is not met
+    python -m tests.explore torn slow   # only those whose path holds a word
+
+This page is written by that command (`--write`). Times are from a machine that did other work too.
+"""
+
+
+def summary(done: Sequence[Row]) -> tuple[str, bool]:
+    """The last line, and whether all is as the table has it. What could not be run here counts for nothing."""
+    ran = [(row, found) for row, found in done if not found.not_run]
+    faulty = [(row, found) for row, found in ran if row.expected]
+    correct = [(row, found) for row, found in ran if not row.expected]
+    caught = sum(not found.wrong(row) for row, found in faulty)
+    false = sum(bool(found.wrong(row)) for row, found in correct)
+    line = f"found {caught}/{len(faulty)}, false alarms {false}/{len(correct)}"
+    return line, caught == len(faulty) and not false
+
+
+def page(done: Sequence[Row]) -> str:
+    """The page's text."""
+    ordered = sorted(done, key=lambda pair: pair[0].trainer.script)
+    line, _ = summary(done)
+    return "\n".join(
+        [
+            _HEAD,
+            f"Last run: **{line}**.",
+            "",
+            "## Faulty trainers",
+            "",
+            "| trainer | fails when the instance goes | found by | after | smallest schedule | rules | |",
+            "| --- | --- | --- | --- | --- | --- | --- |",
+            *(_faulty(row, found) for row, found in ordered if row.expected),
+            "",
+            "## Correct trainers",
+            "",
+            "| trainer | profiles | trials | of | |",
+            "| --- | --- | --- | --- | --- |",
+            *(_correct(row, found) for row, found in ordered if not row.expected),
+            "",
+        ]
+    )
+
+
+def _faulty(row: Searched, found: Found) -> str:
+    cells = [f"`{row.trainer.script}`", row.moment]
+    if found.not_run:
+        return _line(*cells, found.not_run, "", "", "", "")
+    if not found.first:
+        return _line(*cells, "–", f"{found.trials} trials, {found.seconds:g} s", "–", "–", "not found")
+    after = f"{found.trials} trials, {found.seconds:g} s"
+    answer = found.wrong(row) or "found"
+    return _line(*cells, _code(found.first), after, _code(found.smallest), " ".join(found.rules), answer)
+
+
+def _correct(row: Searched, found: Found) -> str:
+    cells = [f"`{row.trainer.script}`", ", ".join(row.profiles)]
+    if found.not_run:
+        return _line(*cells, found.not_run, "", "")
+    return _line(*cells, str(found.trials), str(found.schedules), found.wrong(row) or "survived")
+
+
+def _code(schedule: str) -> str:
+    return "`" + schedule.replace("|", r"\|") + "`"
+
+
+def _line(*cells: str) -> str:
+    return "| " + " | ".join(cells) + " |"

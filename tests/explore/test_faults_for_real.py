@@ -1,0 +1,102 @@
+"""Real trainers under faults: a correct one survives them, and a faulty one is found faulty all the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from simulator.app.explore import ExploreOptions, explore, explore_settings
+from simulator.core.errors import ExitCode
+from simulator.core.job import CheckpointConfig, TrainingJob
+from simulator.core.metrics import DEFAULT_METRICS
+from simulator.core.plan import profile_named
+from simulator.explore.faults import Faults
+from simulator.explore.laboratory import Laboratory, LabSpec, Start, StoreKind
+from simulator.explore.search import Budget
+from simulator.explore.trial import Outcome, Schedule, Search, Trial, TrialResult
+from simulator.runtimes.process import Isolation, ProcessRuntime
+from simulator.services.faulty_disk import DiskFault, DiskHarm, why_no_mounts
+from simulator.services.wire_faults import Harm, WireFault
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(ProcessRuntime().mode is Isolation.PLAIN, reason="the trainers name /opt/ml"),
+]
+TRAINERS = Path(__file__).parents[1] / "trainers"
+CORRECT, FAULTY = TRAINERS / "correct/numpy_periodic_only.py", TRAINERS / "faulty/counter_begins_again.py"
+SCHEDULE = Schedule(("step=55",), "sudden")
+
+
+@contextmanager
+def laboratory(trainer: Path) -> Iterator[Laboratory]:
+    spec = LabSpec(
+        job=TrainingJob(
+            TrainingJobName="job",
+            CheckpointConfig=CheckpointConfig("s3://bucket/job/"),
+            MetricDefinitions=DEFAULT_METRICS,
+            source_dir=trainer.parent,
+            entry_script=trainer.name,
+        ),
+        profiles={"sudden": profile_named("sudden", None, None)},
+        start=Start.COLD,
+        store=StoreKind.MOTO,
+    )
+    with closing(Laboratory(spec)) as made:
+        yield made
+
+
+def under(trainer: Path, *wire: WireFault, disk: tuple[DiskFault, ...] = (), passes: bool = True) -> TrialResult:
+    faults = Faults(tuple("fault" for _ in wire), wire, disk, passes)
+    with laboratory(trainer) as made:
+        return made.run(Trial(1, SCHEDULE, str(faults), faults=faults.as_dict())).result
+
+
+def test_a_correct_trainer_survives_several_faults_at_once() -> None:
+    result = under(
+        CORRECT,
+        WireFault(Harm.ERROR, ("PutObject",), 2, 4, 503, "SlowDown"),
+        WireFault(Harm.TRUNCATE, ("GetObject",), 1, 1),
+        WireFault(Harm.ANSWER_LOST, ("DeleteObject",), 1, 1),
+    )
+    assert (result.outcome, result.rules) == (Outcome.SURVIVED, ()), result.evidence
+
+
+def test_a_faulty_trainer_is_found_faulty_under_a_fault_too() -> None:
+    result = under(FAULTY, WireFault(Harm.ERROR, ("PutObject",), 2, 2, 500, "InternalError"))
+    assert result.outcome is Outcome.FAILED
+    assert result.rules
+
+
+@pytest.mark.skipif(bool(why_no_mounts()), reason=f"mounting {why_no_mounts()}")
+def test_a_trainer_that_dies_of_a_full_disk_is_not_blamed() -> None:
+    result = under(CORRECT, disk=(DiskFault(DiskHarm.FULL, first=2),), passes=False)
+    assert result.outcome is Outcome.UNDECIDED, result.evidence
+    assert "No space left on device" in result.evidence
+
+
+def test_the_search_over_faults_tells_of_both(tmp_path: Path) -> None:
+    told = {}
+    for trainer in (CORRECT, FAULTY):
+        settings = explore_settings(
+            None,
+            {
+                "runtime": "process",
+                "view": "quiet",
+                "source_dir": trainer.parent,
+                "entry_script": trainer.name,
+                "seed": 3,
+                "out": tmp_path / trainer.stem,
+            },
+        )
+        options = ExploreOptions(Search.FAULTS, Budget(trials=4), jobs=2, profiles=("sudden",))
+        code = explore(settings, options)
+        explored = json.loads((tmp_path / trainer.stem / "report.json").read_text())["explored"]
+        told[trainer] = code, explored["counts"]["failed"], explored["counts"]["broken"]
+    assert told[CORRECT] == (ExitCode.SURVIVED, 0, 0)
+    code, failed, broken = told[FAULTY]
+    assert (code, broken) == (ExitCode.DOES_NOT_SURVIVE, 0)
+    assert failed > 0
