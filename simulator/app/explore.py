@@ -287,7 +287,7 @@ class _Exploration:
         """A trial that stands for all: it proves nothing where others failed, though none of those was confirmed."""
         assert self._searched is not None
         failures = self._searched.failures
-        if not failures or run.verdict is None:
+        if not failures or run.verdict is None or run.result.outcome is Outcome.FAILED:
             return run
         reason = Reason(
             f"{count(len(failures), 'trial')} failed, and none of them again when it was run as `run` does",
