@@ -68,6 +68,7 @@ class Runner:
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._ending = False
+        self._client: S3Client | None = None
         self.endpoint = ""
 
     @property
@@ -88,6 +89,8 @@ class Runner:
         self._ending = True
         self.end(entries)
         self._states.close()
+        if self._client is not None:
+            self._client.close()
 
     def end(self, entries: list[JobEntry]) -> None:
         """End the running ones of these jobs: the instance goes, and the job is Failed with a reason that says so."""
@@ -120,8 +123,7 @@ class Runner:
         run_id = secrets.token_hex(4)
         scratch = make_scratch(run_id)
         stack.callback(shutil.rmtree, scratch, ignore_errors=True)
-        client = make_s3_client(self.endpoint)
-        stack.callback(client.close)
+        client = self._s3()
         folder = self._folder(entry)
         stack.callback(folder.close)
         clock = SystemClock()
@@ -186,6 +188,13 @@ class Runner:
         )
         folder.write_report(record)
         self._say(f"{entry.name}: {_told(verdict)}; its reports are in {folder.path}")
+
+    def _s3(self) -> S3Client:
+        """The client of all jobs: it is thread-safe, and one a job would take 15 MiB each."""
+        with self._lock:
+            if self._client is None:
+                self._client = make_s3_client(self.endpoint)
+            return self._client
 
     def _folder(self, entry: JobEntry) -> RunFolder:
         """The job's run folder; a name that an earlier job had gets the time it was created at as well."""
