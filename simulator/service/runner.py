@@ -67,6 +67,7 @@ class Runner:
         self._states = StateChanges()
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
+        self._reporting = threading.Lock()  # matplotlib draws for one thread at a time
         self._ending = False
         self._client: S3Client | None = None
         self.endpoint = ""
@@ -175,6 +176,7 @@ class Runner:
             failure = error
             self._failed(entry, recorder, error)
         verdict = judge(entry.timeline)
+        entry.verdict = verdict.verdict.value
         record = RunRecord(
             job=entry.job,
             plan=entry.plan,
@@ -186,7 +188,8 @@ class Runner:
             options=options,
             partial=None if failure is None else failure.what,
         )
-        folder.write_report(record)
+        with self._reporting:
+            folder.write_report(record)
         self._say(f"{entry.name}: {_told(verdict)}; its reports are in {folder.path}")
 
     def _s3(self) -> S3Client:
