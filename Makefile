@@ -66,7 +66,7 @@ screenshots: setup ## the pictures in docs/images, from the run in RUN=DIR
 
 clean: ## what this Makefile and the simulator's runs left here
 	@test ! -x $(BIN)/spot-simulator || $(BIN)/spot-simulator clean
-	@rm -rf $(VENV) .venv-bench build runs .mypy_cache .pytest_cache .ruff_cache .import_linter_cache *.egg-info
+	@rm -rf $(VENV) .venv-bench .venv-clients build runs .mypy_cache .pytest_cache .ruff_cache .import_linter_cache *.egg-info
 
 lock: setup ## write .requirements.lock anew from pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

@@ -121,6 +121,7 @@ class _Exploration:
         self._recorded: Recording | None = None
         self._searched: Searched | None = None
         self._total: int | None = None
+        self._left_at: dict[str, float] = {}  # of a search over states: when the instance went, by the state's name
 
     def _saved(self, folder: Path) -> SavedSearch:
         saved = read_search(folder)
@@ -144,6 +145,9 @@ class _Exploration:
         except (SimulatorError, UserInterrupt) as error:
             with shielded():
                 self._conclude(decisive, error)
+            if self._searched is not None:
+                line, folder = self._searched_line(), self._folder.path
+                self._view.say(f"{line}; what was found is in {folder}, and goes on with --resume {folder}")
             raise
         return self._conclude(decisive, None)
 
@@ -226,6 +230,7 @@ class _Exploration:
             case Search.STATES:
                 states = self._recorded.states(MOST_STATES)
                 alone = Schedule((), "sudden")
+                self._left_at = {state.name: state.at_seconds for state in states}
                 trials = [Trial(number, alone, state.how, state.name) for number, state in enumerate(states, 1)]
                 return iter(trials), len(trials)
             case Search.FAULTS:
@@ -237,7 +242,7 @@ class _Exploration:
                 return iter(trials), len(trials)
             case Search.SCHEDULES:
                 drawn = schedules(points, names, self._settings.seed, MOST_SCHEDULES)
-                return numbered(drawn), min(extent(points, names).total, MOST_SCHEDULES)
+                return numbered(drawn), extent(points, names).total
 
     def _search(self, run: Run, trials: Iterator[Trial]) -> Searched:
         facts = {**self._identity, "start": self._start.value}
@@ -246,7 +251,7 @@ class _Exploration:
             if self._earlier is None
             else TrialsFile.resume(self._folder.path)
         )
-        known = {result.trial.number: result for result in (self._earlier.results if self._earlier else ())}
+        known = {result.trial.number: result for result in self._earlier_results}
         with opened as file:
 
             def on_result(result: TrialResult) -> None:
@@ -254,6 +259,11 @@ class _Exploration:
                 self._view.on_result(result)
 
             return Searcher(run, self._options.budget, self._options.until_failure, known, on_result).search(trials)
+
+    @property
+    def _earlier_results(self) -> Sequence[TrialResult]:
+        """Those of the search that is gone on with."""
+        return self._earlier.results if self._earlier is not None else ()
 
     # What the report is about
 
@@ -286,7 +296,7 @@ class _Exploration:
         """A trial that stands for all: it proves nothing where others failed, though none of those was confirmed."""
         assert self._searched is not None
         failures = self._searched.failures
-        if not failures or run.verdict is None:
+        if not failures or run.verdict is None or run.result.outcome is Outcome.FAILED:
             return run
         reason = Reason(
             f"{count(len(failures), 'trial')} failed, and none of them again when it was run as `run` does",
@@ -326,7 +336,7 @@ class _Exploration:
         return Explored(
             search=self._options.search,
             seed=self._settings.seed,
-            tried=tried_on(strip, self._searched.results),
+            tried=tried_on(strip, self._searched.results, self._left_at),
             total=self._total,
             stopped=self._searched.stopped,
             seconds=self._searched.seconds,
@@ -338,7 +348,12 @@ class _Exploration:
             landmarks=() if strip is None else strip.landmarks(),
             recorded_seconds=0.0 if strip is None else strip.seconds,
             notes=tuple(self._notes),
+            earlier=len(self._earlier_results),
         )
+
+    def _searched_line(self) -> str:
+        explored = self._explored(None)
+        return explored.line() if explored is not None else ""
 
     def _smallest(self, decisive: _Decisive | None) -> Smallest | None:
         """The confirmed failure, with its replay file and pytest case written."""
