@@ -116,7 +116,8 @@ class Explored:
     @property
     def trials_per_minute(self) -> float:
         """Trials a minute of the search's own time."""
-        return round(60 * (len(self.tried) - self.earlier) / self.seconds, 1) if self.seconds > 0 else 0.0
+        made = max(0, len(self.tried) - self.earlier)
+        return round(60 * made / self.seconds, 1) if self.seconds > 0 else 0.0
 
     def line(self) -> str:
         """The line for CI: `survived 400 of 400 schedules, seed 7`, and after a semicolon what else must be known."""
