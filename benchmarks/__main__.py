@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import judge, memory, overhead, schedules, sync
+from benchmarks import judge, memory, overhead, schedules, service, sync
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 
@@ -49,6 +49,13 @@ A generated timeline of a run that is interrupted once, judged without anything 
 
 {judge}
 
+## The SageMaker API
+
+`spot-simulator serve` and `moto_server`, each a process of its own on loopback, asked by one client in turn: the median
+of 300 requests, the 95th percentile in brackets. The jobs of the last column print ten lines a second each.
+
+{service}
+
 ## Memory
 
 The harness over a whole interrupted run in the process runtime: save, upload, reclaim, restore, resume.
@@ -64,6 +71,7 @@ def main() -> None:
         "sync": _shown(sync.rows(sync.measure())),
         "schedules": _shown(schedules.rows(schedules.measure())),
         "judge": _shown(judge.rows(judge.measure())),
+        "service": _shown(service.rows(service.measure())),
         "memory": _shown(memory.rows(memory.measure())),
     }
     PAGE.write_text(TEXT.format(day=f"{datetime.now(UTC):%Y-%m-%d}", machine=_machine(), **tables))

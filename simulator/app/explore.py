@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from simulator.explore.fault_catalogue import CATALOGUE
 from simulator.explore.fault_schedules import fault_schedules
 from simulator.explore.faults import fault_trials, not_tried
 from simulator.explore.identity import identity
-from simulator.explore.laboratory import Laboratory, LabSpec, Start, StoreKind, TrialRun, make_runtime
+from simulator.explore.laboratory import LOG_LINES, Laboratory, LabSpec, Start, StoreKind, TrialRun, make_runtime
 from simulator.explore.points import Points, points_of
 from simulator.explore.pool import Backend, Run, open_pool
 from simulator.explore.pytest_case import CASE, pytest_case
@@ -36,7 +37,7 @@ from simulator.explore.trial import Outcome, Schedule, Search, Trial, TrialResul
 from simulator.explore.trials_file import SEARCH, TRIALS, SavedSearch, TrialsFile, checked_against, read_search
 from simulator.explore.zygote_proof import prove
 from simulator.reports.explore_progress import open_explore_view, told
-from simulator.reports.folder import TIMELINE, RunFolder
+from simulator.reports.folder import LOGS, TIMELINE, RunFolder
 from simulator.reports.summary import print_summary
 from simulator.reports.wording import count
 from simulator.runtimes.ownership import sweep_scratch
@@ -133,7 +134,7 @@ class _Exploration:
             self._say_what_is_assumed()
             spec = self._record()
             assert self._recorded is not None
-            points = points_of(self._recorded.timeline)
+            points = points_of(self._recorded.timeline, self._log_left_alone())
             trials, self._total = self._trials(points)
             self._view.expect(self._options.budget.of(self._total))
             with open_pool(spec, self._options.backend, self._options.jobs, self._options.cluster) as run:
@@ -203,6 +204,14 @@ class _Exploration:
                 f"read {folder.log_file(1)}, and mend that first",
             )
         return recording
+
+    def _log_left_alone(self) -> list[str]:
+        """What the script printed when it was left alone: it may announce what no metric tells."""
+        try:
+            with (self._baseline_file(1).parent / LOGS / "attempt-1.log").open(errors="replace") as log:
+                return list(islice(log, LOG_LINES))
+        except OSError:
+            return []  # the script printed nothing
 
     @property
     def _left_alone(self) -> Plan:

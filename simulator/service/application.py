@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from simulator.service.api import TARGET, Answer, SageMakerApi, failure
-from simulator.service.control import PREFIX, Control
+from simulator.service.control import PREFIX, Control, live_page
 from simulator.service.errors import ServiceError
 
 Environ = dict[str, Any]
@@ -53,6 +53,8 @@ class Application:
         path = str(environ.get("PATH_INFO", ""))
         if path == PREFIX or path.startswith(f"{PREFIX}/"):
             return self._control.answer(str(environ["REQUEST_METHOD"]), path)
+        if path == "/" and _is_a_browser(environ):
+            return live_page()
         target = str(environ.get("HTTP_X_AMZ_TARGET", ""))
         if target.startswith(TARGET) and environ["REQUEST_METHOD"] == "POST":
             body = take_body(environ)
@@ -83,6 +85,16 @@ class LoopbackGate:
             refused = Answer(403, b"this server answers no pages of other origins\n", "text/plain")
             return respond(refused, environ, start_response)
         return self._inner(environ, start_response)
+
+
+def _is_a_browser(environ: Environ) -> bool:
+    """Whether GET / is a person's, and not S3's ListBuckets: it is signed by nobody and wants a page."""
+    return (
+        environ["REQUEST_METHOD"] == "GET"
+        and "HTTP_AUTHORIZATION" not in environ
+        and not environ.get("QUERY_STRING")
+        and "text/html" in str(environ.get("HTTP_ACCEPT", ""))
+    )
 
 
 def host_of(origin: str) -> str:
