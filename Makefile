@@ -16,7 +16,7 @@ TEST_JOBS ?= 4
 .PHONY: help setup simulate test lint corpus explore-corpus bench screenshots clean lock
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 	@echo
 	@echo "  make simulate takes WARNING=5 (seconds of notice), RUNTIME=auto|local-mode|process, OUT=DIR,"
 	@echo "  INTERRUPT='step=60', and ARGS='…' for anything else that 'spot-simulator run --help' lists."
@@ -66,7 +66,7 @@ screenshots: setup ## the pictures in docs/images, from the run in RUN=DIR
 
 clean: ## what this Makefile and the simulator's runs left here
 	@test ! -x $(BIN)/spot-simulator || $(BIN)/spot-simulator clean
-	@rm -rf $(VENV) .venv-bench build runs .mypy_cache .pytest_cache .ruff_cache .import_linter_cache *.egg-info
+	@rm -rf $(VENV) .venv-bench .venv-clients build runs .mypy_cache .pytest_cache .ruff_cache .import_linter_cache *.egg-info
 
 lock: setup ## write .requirements.lock anew from pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

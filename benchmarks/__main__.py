@@ -37,7 +37,7 @@ have carried every file there and back. Lag is the time from a script's `close()
 ## Schedules a minute
 
 The bundled trainer, 60 steps of iris, lost without notice once its first checkpoint is in S3, and run to its end:
-attempt, restore, attempt, verdict. One at a time, and with the folder store, as `explore` has them; a search runs as many
+attempt, restore, attempt, verdict. One at a time, with the folder store, as `explore` has them; a search runs as many
 at once as it has cores. *Ready* is what comes once before: of a zygote, the imports.
 
 {schedules}

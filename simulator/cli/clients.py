@@ -1,4 +1,4 @@
-"""`spot-simulator exec` and `spot-simulator env`: launch code meets this machine in AWS's place."""
+"""`spot-simulator serve`, `exec` and `env`: launch code meets this machine in AWS's place."""
 
 from __future__ import annotations
 
@@ -73,6 +73,22 @@ def plan_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), help="Port on loopback, 0 for a free one [5055].")
+@click.option("--runtime", type=click.Choice(["auto", "local-mode", "process"]), default="auto", help="Where jobs run.")
+@plan_options
+@place_options
+@click.option("--state-dir", type=FOLDER, help="Keeps jobs and their records over a restart of the server.")
+@click.option("--out", type=FOLDER, help="Folder of the jobs' run folders [runs, or below --state-dir].")
+def serve(**options: Any) -> None:
+    """Answer the SageMaker API of training jobs on this machine, with spot; every other service is moto's."""
+    from simulator.service.command import serve_until_interrupted
+    from simulator.service.settings import DEFAULT_PORT
+
+    port = DEFAULT_PORT if options["port"] is None else options["port"]
+    serve_until_interrupted(_settings(options, port), doors_of(options))
+
+
 @click.command(
     "exec", epilog=EPILOG, context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False}
 )
@@ -83,20 +99,9 @@ def plan_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD …")
 def exec_command(command: tuple[str, ...], **options: Any) -> None:
     """Run launch code with this machine in AWS's place: SDK, boto3, AWS CLI, no line of it changed."""
-    from simulator.app.settings import RuntimeChoice
     from simulator.service.launch import exec_in_place
-    from simulator.service.settings import ServeSettings, default_plan
 
-    settings = ServeSettings(
-        port=0,
-        runtime=RuntimeChoice(options["runtime"]),
-        default_plan=default_plan(
-            options["interrupt"], options["profile"], options["warning"], options["grace"], options["restart_delay"]
-        ),
-        plan_file=options["plan"],
-        runs=options["out"],
-    )
-    raise SystemExit(exec_in_place(command, settings, doors_of(options)))
+    raise SystemExit(exec_in_place(command, _settings(options, port=0), doors_of(options)))
 
 
 @click.command("env")
@@ -104,10 +109,10 @@ def exec_command(command: tuple[str, ...], **options: Any) -> None:
 def env_command(port: int | None) -> None:
     """Print what a shell is to export for clients of a running `serve`: eval "$(spot-simulator env)"."""
     from simulator.service.environment import exports
-    from simulator.service.place import published
+    from simulator.service.place import read_published
     from simulator.service.settings import DEFAULT_PORT
 
-    click.echo(exports(published(DEFAULT_PORT if port is None else port)))
+    click.echo(exports(read_published(DEFAULT_PORT if port is None else port)))
 
 
 def doors_of(options: dict[str, Any]) -> Any:
@@ -121,4 +126,20 @@ def doors_of(options: dict[str, Any]) -> Any:
         missing_roles=MissingRoles(options["missing_roles"]),
         allowed=tuple(host.lower() for host in options["allow_host"]),
         proxy_port=options["proxy_port"],
+    )
+
+
+def _settings(options: dict[str, Any], port: int) -> Any:
+    """ServeSettings. Raises UsageError."""
+    from simulator.app.settings import RuntimeChoice
+    from simulator.service.settings import ServeSettings, default_plan
+
+    plan = [options[name] for name in ("interrupt", "profile", "warning", "grace", "restart_delay")]
+    return ServeSettings(
+        port=port,
+        runtime=RuntimeChoice(options["runtime"]),
+        default_plan=default_plan(*plan),
+        plan_file=options["plan"],
+        state_dir=options.get("state_dir"),
+        runs=options["out"],
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from simulator.cli.clients import env_command, exec_command
+from simulator.cli.clients import env_command, exec_command, serve
 from simulator.cli.explore import explore
 from simulator.cli.options import FOLDER, run_options, taken
 from simulator.core.errors import ExitCode, SimulatorError
@@ -105,25 +105,8 @@ def clean() -> None:
     click.echo("\n".join(removed) if removed else "nothing was left behind")
 
 
-@cli.command()
-@click.option("--port", type=click.IntRange(0, 65535), help="Port on loopback, 0 for a free one [5055].")
-@click.option("--runtime", type=click.Choice(["auto", "local-mode", "process"]), default="auto", help="Where jobs run.")
-@click.option("--plan", type=FOLDER, metavar="FILE", help="TOML with a table of interruptions for each name pattern.")
-@click.option("--interrupt", multiple=True, metavar="WHEN", help="For spot jobs that no plan names; see run --help.")
-@click.option("--profile", help="two-minute (default), sagemaker, ec2 or sudden.")
-@click.option("--warning", type=float, metavar="SECONDS", help="From the notice to the reclaim [120].")
-@click.option("--grace", type=float, metavar="SECONDS", help="From SIGTERM to SIGKILL [120].")
-@click.option("--restart-delay", type=float, metavar="SECONDS", help="Until the next instance comes [0].")
-@click.option("--state-dir", type=FOLDER, help="Keeps jobs and their records over a restart of the server.")
-@click.option("--out", type=FOLDER, help="Folder of the jobs' run folders [runs, or below --state-dir].")
-def serve(**options: Any) -> None:
-    """Answer the SageMaker API of training jobs on this machine, with spot; every other service is moto's."""
-    from simulator.service.command import serve_until_interrupted
-
-    serve_until_interrupted(**options)
-
-
 cli.add_command(explore)
+cli.add_command(serve)
 cli.add_command(exec_command)
 cli.add_command(env_command)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
 from simulator.checkpoints.s3_client import DUMMY_CREDENTIAL
 from simulator.core.job import REGION
 
+NOTHING = os.devnull
 NO_PROXY = "127.0.0.1,localhost,::1"
 _TELEMETRY_OFF = """\
 SchemaVersion: '1.0'
@@ -53,15 +55,14 @@ def client_variables(
     The credentials are no credentials; files with real ones are not found.
     """
     region = before.get("AWS_REGION") or before.get("AWS_DEFAULT_REGION") or REGION
-    nothing = "/dev/null"
     variables = {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_ACCESS_KEY_ID": DUMMY_CREDENTIAL,
         "AWS_SECRET_ACCESS_KEY": DUMMY_CREDENTIAL,
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
-        "AWS_CONFIG_FILE": nothing,
-        "AWS_SHARED_CREDENTIALS_FILE": nothing,
+        "AWS_CONFIG_FILE": NOTHING,
+        "AWS_SHARED_CREDENTIALS_FILE": NOTHING,
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_PAGER": "",
         "SAGEMAKER_ADMIN_CONFIG_OVERRIDE": before.get("SAGEMAKER_ADMIN_CONFIG_OVERRIDE") or str(sdk_settings),
@@ -78,6 +79,19 @@ def changed(before: Mapping[str, str], variables: Mapping[str, str]) -> dict[str
     return {
         name: value for name, value in before.items() if name not in TAKEN_AWAY and name not in own_endpoints
     } | dict(variables)
+
+
+def set_aside(environment: MutableMapping[str, str]) -> dict[str, str]:
+    """Take out of a server's own environment what says something of AWS, and return the environment as it was.
+
+    botocore, which moto lives on, would heed a profile, a region or an endpoint of the user's in the server, too.
+    """
+    before = dict(environment)
+    for name in before:
+        if name.startswith(("AWS_", "MOTO_")):
+            del environment[name]
+    environment.update(AWS_CONFIG_FILE=NOTHING, AWS_SHARED_CREDENTIALS_FILE=NOTHING)
+    return before
 
 
 def exports(variables: Mapping[str, str]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from simulator.app.runtimes import choose_runtime
 from simulator.engine.interrupts import orderly_interrupts
-from simulator.service.environment import changed
+from simulator.service.environment import changed, set_aside
 from simulator.service.exec import run_command
 from simulator.service.hosts import describe
 from simulator.service.jobs import JobEntry
@@ -24,12 +24,13 @@ def exec_in_place(command: Sequence[str], settings: ServeSettings, doors: Doors)
 
     Raises UsageError and EnvironmentFailure where the command could not be started.
     """
+    before = set_aside(os.environ)
     folder = Path(tempfile.mkdtemp(prefix="spot-simulator-exec-"))
     try:
         with orderly_interrupts():
             place = Place(settings, doors, choose_runtime(settings.runtime, tell), folder, tell)
             with place:
-                code = run_command(command, changed(os.environ, place.variables(os.environ)))
+                code = run_command(command, changed(before, place.variables(before)))
                 _tell_unfinished([entry for entry in place.server.register if not entry.is_over])
             _tell_jobs(list(place.server.register))
             _tell_hosts(place)

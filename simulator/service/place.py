@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 import urllib.request
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
-from simulator.core.errors import UsageError
+from simulator.core.errors import EnvironmentFailure, UsageError
 from simulator.engine.interrupts import shielded
 from simulator.images import ensure_training_image
 from simulator.images.wheels import cache_folder
@@ -29,7 +30,6 @@ from simulator.service.server import Server
 from simulator.service.settings import ResolveImage, ServeSettings
 
 Say = Callable[[str], None]
-TOLD = "environment.json"  # in a server's folder: the variables for its clients
 ANSWER_SECONDS = 5.0
 
 
@@ -79,10 +79,25 @@ class Place:
         """What a client's environment is to have; `before` is what it has."""
         return self._variables(before)
 
-    def publish(self) -> None:
-        """Leave the variables in the folder, for `spot-simulator env` in another shell."""
-        file = self._folder / TOLD
-        file.write_text(json.dumps(self.variables({}), indent=1))
+    @contextmanager
+    def published(self) -> Iterator[int]:
+        """Within, `spot-simulator env` in another shell finds the variables, by the server's port."""
+        port = urlsplit(self.server.endpoint_url).port
+        assert port is not None
+        file = told_of(port)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            file.write_text(json.dumps(self.variables({}), indent=1))
+        except OSError as error:
+            raise EnvironmentFailure(
+                f"what clients are to be told cannot be written to {file}",
+                error.strerror or str(error),
+                "name another folder: XDG_CACHE_HOME=…",
+            ) from error
+        try:
+            yield port
+        finally:
+            file.unlink(missing_ok=True)
 
 
 def image_resolver(images: ImageMap, say: Say) -> ResolveImage:
@@ -99,15 +114,15 @@ def image_resolver(images: ImageMap, say: Say) -> ResolveImage:
     return resolve
 
 
-def folder_of(port: int) -> Path:
-    """Where the server on a port leaves its certificates, and what its clients are to be told."""
-    return cache_folder().parent / "serve" / str(port)
+def told_of(port: int) -> Path:
+    """The file in which the server on a port leaves what its clients are to be told."""
+    return cache_folder().parent / "serve" / f"{port}.json"
 
 
-def published(port: int, before: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The variables for clients of the server on `port`. Raises UsageError where none is there."""
+def read_published(port: int, before: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The variables for clients of the server on `port`. Raises UsageError where none answers."""
     try:
-        variables: dict[str, str] = json.loads((folder_of(port) / TOLD).read_text())
+        variables: dict[str, str] = json.loads(told_of(port).read_text())
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         opener.open(variables["AWS_ENDPOINT_URL"] + PREFIX, timeout=ANSWER_SECONDS).close()
     except (OSError, ValueError, KeyError) as error:

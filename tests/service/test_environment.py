@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator.service.environment import changed, client_variables, exports
+from simulator.service.environment import changed, client_variables, exports, set_aside
 
 HERE = Path("/tmp/bundle.pem")
 
@@ -50,3 +50,10 @@ def test_a_shell_understands_the_exports(name: str) -> None:
 def test_what_a_shell_would_read_as_its_own_is_quoted() -> None:
     odd = client_variables("http://127.0.0.1:1", "http://127.0.0.1:2", Path("/tmp/a b;c"), HERE, {})
     assert shlex.quote("/tmp/a b;c") in exports(odd)
+
+
+def test_a_servers_own_environment_says_nothing_of_the_users_aws() -> None:
+    own = {"AWS_PROFILE": "work", "AWS_REGION": "eu-west-1", "MOTO_ACCOUNT_ID": "1", "HOME": "/home/me"}
+    before = set_aside(own)
+    assert own == {"HOME": "/home/me", "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
+    assert before["AWS_PROFILE"] == "work"
