@@ -54,11 +54,12 @@ def clients() -> Path:
 
 @dataclass(frozen=True)
 class Launched:
-    """What came of a launch. `report` is the job's report.json."""
+    """What came of a launch. `report` is the first job's report.json, `log` what its first attempt printed."""
 
     output: str
     told: str
     report: dict[str, Any]
+    log: str
 
     @property
     def seen(self) -> dict[str, Any]:
@@ -93,7 +94,8 @@ def launch(folder: Path, command: Sequence[str | Path], path: Path | None = None
     assert done.returncode == 0
     reports = sorted((folder / "runs").glob("*/report.json"))
     assert reports
-    return Launched(done.stdout, done.stderr, json.loads(reports[0].read_text()))
+    log = (reports[0].parent / "logs" / "attempt-1.log").read_text()
+    return Launched(done.stdout, done.stderr, json.loads(reports[0].read_text()), log)
 
 
 def assert_interrupted_once_and_done(launched: Launched) -> None:
@@ -120,7 +122,7 @@ def test_sdk_2_estimator_s_toolkit_keeps_sigterm_from_the_script(
     launched = launch(tmp_path, command)
     assert_interrupted_once_and_done(launched)
     assert "SPOT005" in launched.rules  # a handler was there, and never ran
-    assert "leaving on SIGTERM" not in launched.output
+    assert "leaving on SIGTERM" not in launched.log
 
 
 def test_sdk_3_model_trainer(tmp_path: Path, training_image: str) -> None:
@@ -129,17 +131,19 @@ def test_sdk_3_model_trainer(tmp_path: Path, training_image: str) -> None:
     assert "SPOT005" in launched.rules  # its drivers pass nothing on either
 
 
-def test_boto3(tmp_path: Path, training_image: str) -> None:
-    launched = launch(tmp_path, [sys.executable, HERE / "launch/with_boto3.py", training_image])
+def test_boto3_and_a_script_that_is_pid_1_and_hears_sigterm(tmp_path: Path, training_image: str) -> None:
+    launched = launch(tmp_path, [sys.executable, HERE / "launch/with_boto3.py", HERE / "source", training_image])
     assert_interrupted_once_and_done(launched)
+    assert "SPOT005" not in launched.rules
+    assert "leaving on SIGTERM" in launched.log
 
 
 def test_the_aws_cli_creates_waits_describes_tails_and_stops(
     tmp_path: Path, clients: Path, training_image: str
 ) -> None:
-    launched = launch(tmp_path, ["sh", HERE / "launch/aws_cli.sh", training_image], path=clients)
-    lines = launched.output.splitlines()
-    assert lines[1].split() == INTERRUPTED_ONCE
-    assert "model.tar.gz" in lines[2]
-    assert len(lines[3:6]) == 3 and all(line.startswith("20") for line in lines[3:6])
-    assert lines[-1].split()[-1] == "Stopped"
+    launched = launch(tmp_path, ["sh", HERE / "launch/aws_cli.sh", HERE / "source", training_image], path=clients)
+    transitions, listed, *tailed, stopped = launched.output.splitlines()
+    assert transitions.split() == INTERRUPTED_ONCE
+    assert "model.tar.gz" in listed
+    assert any("resuming from step" in line for line in tailed)
+    assert stopped == "Stopped"
