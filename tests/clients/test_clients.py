@@ -152,7 +152,7 @@ def test_an_aws_cli_that_knows_no_endpoint_comes_in_by_the_proxy_and_tails_the_l
 
 def launch_cli(folder: Path, path: Path, image: str, **environment: str) -> Launched:
     script = HERE / "launch" / "aws_cli.sh"
-    return launch(folder, ["sh", script, HERE / "source", image], PATH=f"{path}:/usr/bin:/bin", **environment)
+    return launch(folder, ["sh", script, HERE / "source", image], PATH=f"{path}:{os.environ['PATH']}", **environment)
 
 
 def assert_the_cli_saw_it_all(launched: Launched) -> None:
