@@ -16,7 +16,7 @@ TEST_JOBS ?= 4
 .PHONY: help setup simulate test lint corpus explore-corpus bench screenshots clean lock
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 	@echo
 	@echo "  make simulate takes WARNING=5 (seconds of notice), RUNTIME=auto|local-mode|process, OUT=DIR,"
 	@echo "  INTERRUPT='step=60', and ARGS='…' for anything else that 'spot-simulator run --help' lists."

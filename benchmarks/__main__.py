@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import judge, memory, overhead, schedules, sync
+from benchmarks import judge, memory, overhead, schedules, service, sync
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 
@@ -37,7 +37,7 @@ have carried every file there and back. Lag is the time from a script's `close()
 ## Schedules a minute
 
 The bundled trainer, 60 steps of iris, lost without notice once its first checkpoint is in S3, and run to its end:
-attempt, restore, attempt, verdict. One at a time, and with the folder store, as `explore` has them; a search runs as many
+attempt, restore, attempt, verdict. One at a time, with the folder store, as `explore` has them; a search runs as many
 at once as it has cores. *Ready* is what comes once before: of a zygote, the imports.
 
 {schedules}
@@ -48,6 +48,13 @@ A generated timeline of a run that is interrupted once, judged without anything 
 100,000 events. Seconds of the processor, the median of the rounds.
 
 {judge}
+
+## The SageMaker API
+
+`spot-simulator serve` and `moto_server`, each a process of its own on loopback, asked by one client in turn: the median
+of 300 requests, the 95th percentile in brackets. The jobs of the last column print ten lines a second each.
+
+{service}
 
 ## Memory
 
@@ -64,6 +71,7 @@ def main() -> None:
         "sync": _shown(sync.rows(sync.measure())),
         "schedules": _shown(schedules.rows(schedules.measure())),
         "judge": _shown(judge.rows(judge.measure())),
+        "service": _shown(service.rows(service.measure())),
         "memory": _shown(memory.rows(memory.measure())),
     }
     PAGE.write_text(TEXT.format(day=f"{datetime.now(UTC):%Y-%m-%d}", machine=_machine(), **tables))

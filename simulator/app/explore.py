@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from simulator.explore.fault_catalogue import CATALOGUE
 from simulator.explore.fault_schedules import fault_schedules
 from simulator.explore.faults import fault_trials, not_tried
 from simulator.explore.identity import identity
-from simulator.explore.laboratory import Laboratory, LabSpec, Start, StoreKind, TrialRun, make_runtime
+from simulator.explore.laboratory import LOG_LINES, Laboratory, LabSpec, Start, StoreKind, TrialRun, make_runtime
 from simulator.explore.points import Points, points_of
 from simulator.explore.pool import Backend, Run, open_pool
 from simulator.explore.pytest_case import CASE, pytest_case
@@ -36,7 +37,7 @@ from simulator.explore.trial import Outcome, Schedule, Search, Trial, TrialResul
 from simulator.explore.trials_file import SEARCH, TRIALS, SavedSearch, TrialsFile, checked_against, read_search
 from simulator.explore.zygote_proof import prove
 from simulator.reports.explore_progress import open_explore_view, told
-from simulator.reports.folder import TIMELINE, RunFolder
+from simulator.reports.folder import LOGS, TIMELINE, RunFolder
 from simulator.reports.summary import print_summary
 from simulator.reports.wording import count
 from simulator.runtimes.ownership import sweep_scratch
@@ -120,6 +121,7 @@ class _Exploration:
         self._recorded: Recording | None = None
         self._searched: Searched | None = None
         self._total: int | None = None
+        self._left_at: dict[str, float] = {}  # of a search over states: when the instance went, by the state's name
 
     def _saved(self, folder: Path) -> SavedSearch:
         saved = read_search(folder)
@@ -132,7 +134,7 @@ class _Exploration:
             self._say_what_is_assumed()
             spec = self._record()
             assert self._recorded is not None
-            points = points_of(self._recorded.timeline)
+            points = points_of(self._recorded.timeline, self._log_left_alone())
             trials, self._total = self._trials(points)
             self._view.expect(self._options.budget.of(self._total))
             with open_pool(spec, self._options.backend, self._options.jobs, self._options.cluster) as run:
@@ -143,6 +145,9 @@ class _Exploration:
         except (SimulatorError, UserInterrupt) as error:
             with shielded():
                 self._conclude(decisive, error)
+            if self._searched is not None:
+                line, folder = self._searched_line(), self._folder.path
+                self._view.say(f"{line}; what was found is in {folder}, and goes on with --resume {folder}")
             raise
         return self._conclude(decisive, None)
 
@@ -200,6 +205,14 @@ class _Exploration:
             )
         return recording
 
+    def _log_left_alone(self) -> list[str]:
+        """What the script printed when it was left alone: it may announce what no metric tells."""
+        try:
+            with (self._baseline_file(1).parent / LOGS / "attempt-1.log").open(errors="replace") as log:
+                return list(islice(log, LOG_LINES))
+        except OSError:
+            return []  # the script printed nothing
+
     @property
     def _left_alone(self) -> Plan:
         return self._spec.plan(Schedule((), next(iter(self._profiles))))
@@ -217,6 +230,7 @@ class _Exploration:
             case Search.STATES:
                 states = self._recorded.states(MOST_STATES)
                 alone = Schedule((), "sudden")
+                self._left_at = {state.name: state.at_seconds for state in states}
                 trials = [Trial(number, alone, state.how, state.name) for number, state in enumerate(states, 1)]
                 return iter(trials), len(trials)
             case Search.FAULTS:
@@ -228,7 +242,7 @@ class _Exploration:
                 return iter(trials), len(trials)
             case Search.SCHEDULES:
                 drawn = schedules(points, names, self._settings.seed, MOST_SCHEDULES)
-                return numbered(drawn), min(extent(points, names).total, MOST_SCHEDULES)
+                return numbered(drawn), extent(points, names).total
 
     def _search(self, run: Run, trials: Iterator[Trial]) -> Searched:
         facts = {**self._identity, "start": self._start.value}
@@ -237,7 +251,7 @@ class _Exploration:
             if self._earlier is None
             else TrialsFile.resume(self._folder.path)
         )
-        known = {result.trial.number: result for result in (self._earlier.results if self._earlier else ())}
+        known = {result.trial.number: result for result in self._earlier_results}
         with opened as file:
 
             def on_result(result: TrialResult) -> None:
@@ -245,6 +259,11 @@ class _Exploration:
                 self._view.on_result(result)
 
             return Searcher(run, self._options.budget, self._options.until_failure, known, on_result).search(trials)
+
+    @property
+    def _earlier_results(self) -> Sequence[TrialResult]:
+        """Those of the search that is gone on with."""
+        return self._earlier.results if self._earlier is not None else ()
 
     # What the report is about
 
@@ -277,7 +296,7 @@ class _Exploration:
         """A trial that stands for all: it proves nothing where others failed, though none of those was confirmed."""
         assert self._searched is not None
         failures = self._searched.failures
-        if not failures or run.verdict is None:
+        if not failures or run.verdict is None or run.result.outcome is Outcome.FAILED:
             return run
         reason = Reason(
             f"{count(len(failures), 'trial')} failed, and none of them again when it was run as `run` does",
@@ -317,7 +336,7 @@ class _Exploration:
         return Explored(
             search=self._options.search,
             seed=self._settings.seed,
-            tried=tried_on(strip, self._searched.results),
+            tried=tried_on(strip, self._searched.results, self._left_at),
             total=self._total,
             stopped=self._searched.stopped,
             seconds=self._searched.seconds,
@@ -329,7 +348,12 @@ class _Exploration:
             landmarks=() if strip is None else strip.landmarks(),
             recorded_seconds=0.0 if strip is None else strip.seconds,
             notes=tuple(self._notes),
+            earlier=len(self._earlier_results),
         )
+
+    def _searched_line(self) -> str:
+        explored = self._explored(None)
+        return explored.line() if explored is not None else ""
 
     def _smallest(self, decisive: _Decisive | None) -> Smallest | None:
         """The confirmed failure, with its replay file and pytest case written."""

@@ -13,13 +13,10 @@ from simulator.app.settings import Settings
 from simulator.app.simulate import Result, plan_and_job, run_settings
 from simulator.engine.interrupts import orderly_interrupts
 from simulator.explore.laboratory import Laboratory, Start, make_runtime
-from simulator.explore.replay import ReplayFile, read_replay
+from simulator.explore.replay import COMPARED, ReplayFile, read_replay
 from simulator.reports.folder import TIMELINE, RunFolder
 from simulator.reports.summary import print_summary
 from simulator.runtimes.port import RuntimeName
-
-COMPARED = frozenset({"SPOT008"})
-"""Rules that only a comparison with uninterrupted runs can find: for the others those are not run again."""
 
 
 def replay(file: Path, **overrides: Any) -> Result:

@@ -95,29 +95,21 @@ class FolderStore:
         Objects with unsafe paths are left out."""
         return {info.path: FileVersion(info.bytes, info.etag) for info in self.list() if is_safe(info.path)}
 
-    def snapshot(self, target: FolderStore) -> None:
-        """Give another store, on the same file system or not, the objects that are here now, beside its own: by hard
-        links where that can be, so that it takes no time and no room. Raises EnvironmentFailure."""
-        for path in self._paths():
-            with self._opened_object(path) as (file, known), _store_errors(f"{path} cannot be copied"):
-                target._take(self._file(path), file, path, known)
-
-    def _take(self, there: Path, file: BinaryIO, path: str, known: FileVersion | None) -> None:
-        with self._made_aside() as (aside, name):
+    def adopt(self, source: Path, path: str, version: FileVersion) -> None:
+        """Make an object of a file that nobody writes to any more, of which the version is known: by a hard link where
+        that can be, so that it takes no time and no room. Raises FileNotFoundError and EnvironmentFailure."""
+        with self._made_aside() as (_, name):
             link = name.with_name(name.name + "-link")
             try:
-                link.hardlink_to(there)
-                if not os.path.samestat(os.fstat(file.fileno()), link.stat()):
-                    raise OSError(errno.ESTALE, "the object was replaced meanwhile", path)
-            except OSError:
-                link.unlink(missing_ok=True)
-                known = _transfer(file, aside, None, lambda: False, path, known)
-                aside.flush()
-                link = name
-            with self._lock:
+                link.hardlink_to(source)
+            except FileNotFoundError:
+                raise
+            except OSError:  # another file system, or one without links
+                self.put(source, path, lambda: False)
+                return
+            with _store_errors(f"{path} cannot be stored"), self._lock:
                 self._place(link, path)
-                if known is not None:
-                    self._known[path] = known
+                self._known[path] = version
 
     def _place(self, aside: Path, path: str) -> None:
         file = self._file(path)

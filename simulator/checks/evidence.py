@@ -95,6 +95,15 @@ class Look:
     processes: Sequence[Process]
 
 
+@dataclass(frozen=True)
+class _FirstCheckpoint:
+    """When an attempt's first checkpoint was in S3: seconds after its process started, and what it had logged by then
+    (None: nothing)."""
+
+    delay: float
+    progress: float | None
+
+
 class Evidence:
     """One run's timeline, indexed; `baselines` are the uninterrupted runs of the same job, indexed the same way."""
 
@@ -428,14 +437,25 @@ class Evidence:
         if began is None or (self.progress is not None and self.walk(attempt) is None):
             return False
         lived = self.gone_at(attempt) - began
-        delays = [self._first_checkpoint_delay(later) for later in self.attempts if later != attempt]
+        known = [first for run in self.attempts if run != attempt and (first := self._first_checkpoint(run))]
         for baseline in self.baselines:
-            delays += [baseline._first_checkpoint_delay(run) for run in baseline.attempts]
-        known = [delay for delay in delays if delay is not None]
-        return not known or min(known) < lived - max(2 * self.options.detection_seconds, 0.1 * lived)
+            known += [first for run in baseline.attempts if (first := baseline._first_checkpoint(run))]
+        if not known:
+            return True
+        if self._had_come_no_further(attempt, [first.progress for first in known if first.progress is not None]):
+            return False
+        return min(first.delay for first in known) < lived - max(2 * self.options.detection_seconds, 0.1 * lived)
 
-    def _first_checkpoint_delay(self, attempt: int) -> float | None:
-        """Seconds from the process's start until a first checkpoint was in S3; None when training had ended by then."""
+    def _had_come_no_further(self, attempt: int, others: Sequence[float]) -> bool:
+        """Whether the attempt went at a progress at which no other had a checkpoint yet: a slower machine takes longer
+        to come to it."""
+        walk = self.walk(attempt)
+        if self.progress is None or walk is None or not others:
+            return False
+        return walk.last.value <= min(others) + self.progress.stride
+
+    def _first_checkpoint(self, attempt: int) -> _FirstCheckpoint | None:
+        """When a first checkpoint was in S3; None where none was, or training had ended by then."""
         began = self.began_at(attempt)
         durable = [version.durable_at for version in self._checkpoint_writes(attempt) if version.durable_at is not None]
         if began is None or not durable:
@@ -447,4 +467,7 @@ class Evidence:
             trained_on = walk.last.at > starts + self.options.detection_seconds
         else:
             trained_on = self.gone_at(attempt) - starts > 0.2 * (starts - began)
-        return first - began if trained_on else None
+        if not trained_on:
+            return None
+        reading = walk.at(first) if walk is not None else None
+        return _FirstCheckpoint(first - began, reading.value if reading is not None else None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simulator.checks.evidence import Evidence
-from simulator.checks.file_names import family, may_be_a_checkpoint
+from simulator.checks.file_names import family, is_temporary, may_be_a_checkpoint
 from simulator.checks.tensors import Role, role_of
 from simulator.core.timeline import Event, Kind
 
@@ -71,8 +71,9 @@ def left_at_end(evidence: Evidence, place: str) -> dict[str, StateRead]:
 
 
 def written(evidence: Evidence) -> list[StateRead]:
-    """Checkpoints as they were read after each write, in order."""
-    return [state for (place, when), state in _read(evidence) if place == "checkpoints" and when == "written"]
+    """Checkpoints as they were read after each write, in order. What is written aside may have been read half-way."""
+    read = [state for (place, when), state in _read(evidence) if place == "checkpoints" and when == "written"]
+    return [state for state in read if not is_temporary(state.path)]
 
 
 def last_checkpoint(evidence: Evidence) -> dict[str, StateRead]:

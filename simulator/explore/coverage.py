@@ -71,7 +71,8 @@ class Explored:
     `total`: how many there are in all, None where nobody can count them. `start`: how attempts were started, told in a
     sentence (forked from a zygote that has the script's imports, or cold and why). `seconds`: how long the search took,
     without the recording. `recorded_seconds`: how long the recorded run trained, the length of the strip. `notes`: what
-    else is to be said (shortened notice, failures that were not confirmed), a sentence each.
+    else is to be said (shortened notice, failures that were not confirmed), a sentence each. `earlier`: how many of the
+    trials were not made now, but by the session that this one goes on with; `seconds` are this one's.
     """
 
     search: Search
@@ -88,6 +89,7 @@ class Explored:
     landmarks: Sequence[Landmark] = ()
     recorded_seconds: float = 0.0
     notes: Sequence[str] = ()
+    earlier: int = 0
 
     @property
     def counts(self) -> dict[Outcome, int]:
@@ -114,7 +116,8 @@ class Explored:
     @property
     def trials_per_minute(self) -> float:
         """Trials a minute of the search's own time."""
-        return round(60 * len(self.tried) / self.seconds, 1) if self.seconds > 0 else 0.0
+        made = max(0, len(self.tried) - self.earlier)
+        return round(60 * made / self.seconds, 1) if self.seconds > 0 else 0.0
 
     def line(self) -> str:
         """The line for CI: `survived 400 of 400 schedules, seed 7`, and after a semicolon what else must be known."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from simulator.checks.file_names import family
 from simulator.explore.operations import Act, Cut, Operation
 from simulator.explore.saves import saves_of
 
+_FEW = 3  # of a family's first uploads one had come, unless none had
 SEEN_SECONDS = 0.1  # how late a log line may be read
 
 Objects = Mapping[str, str]
@@ -79,16 +81,30 @@ class History:
     logged_at: Sequence[float] = ()
     saves: Sequence[tuple[int, ...]] = ()
     pointers: Sequence[Pointer] = ()
+    needed: Sequence[frozenset[str]] = ()
+    """For each save the families that belong with it: those of its own files, and what other saves have beside them."""
+    first_uploads: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Family → its first few uploads."""
 
     @classmethod
     def of(cls, operations: Sequence[Operation], ends_at: float, logged_at: Sequence[float] = ()) -> History:
         """With its saves and its index files worked out."""
-        return cls(operations, ends_at, logged_at, saves_of(operations, logged_at), _pointers(operations))
+        saves, families = saves_of(operations, logged_at), _uploads_by_family(operations)
+        first = {name: tuple(uploads[:_FEW]) for name, uploads in families.items()}
+        needed = _needed(operations, saves, families)
+        return cls(operations, ends_at, logged_at, saves, _pointers(operations), needed, first)
 
 
 def nothing_was_saved(history: History, state: CrashState) -> bool:
-    """Whether no save had wholly reached S3: then nobody need resume from anything."""
-    return not any(state.had(save) for save in history.saves)
+    """Whether no save had wholly reached S3: then nobody need resume from anything. A save of one file is no whole one
+    as long as none of what is elsewhere saved with it had come: a script may resume from that."""
+
+    def came(name: str) -> bool:
+        return any(state.had([upload]) for upload in history.first_uploads[name])
+
+    return not any(
+        state.had(save) and all(map(came, needed)) for save, needed in zip(history.saves, history.needed, strict=True)
+    )
 
 
 def nothing_was_left(history: History, state: CrashState) -> bool:
@@ -97,6 +113,27 @@ def nothing_was_left(history: History, state: CrashState) -> bool:
         return False
     began = min(history.operations[index].changed_at for index in history.saves[-1])
     return not any(at > began + SEEN_SECONDS for at in history.logged_at)
+
+
+def _uploads_by_family(operations: Sequence[Operation]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for index, operation in enumerate(operations):
+        if operation.act is Act.PUT:
+            found.setdefault(family(operation.path), []).append(index)
+    return found
+
+
+def _needed(
+    operations: Sequence[Operation], saves: Sequence[Sequence[int]], uploads: Mapping[str, Sequence[int]]
+) -> list[frozenset[str]]:
+    """What came but once, as the model at the end does, belongs to no other save."""
+    kinds = [frozenset(family(operations[index].path) for index in save) for save in saves]
+    beside: dict[str, set[str]] = {}
+    for families in set(kinds):
+        often = {name for name in families if len(uploads[name]) > 1}
+        for name in families:
+            beside.setdefault(name, set()).update(often)
+    return [families.union(*(beside[name] for name in families)) for families in kinds]
 
 
 def _pointers(operations: Sequence[Operation]) -> list[Pointer]:

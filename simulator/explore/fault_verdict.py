@@ -34,6 +34,8 @@ def judge_fault(
     - not sound without the fault either: FAILED, with the rules that fire there;
     - sound without it, the job completed, and only rules of lateness fire: SURVIVED, and the sentence says why;
     - sound without it, and something else fires or the job ended: UNDECIDED, the fault's doing;
+    - without it nothing is shown, the job completed and more than lateness fires: FAILED, as no fault explains that
+      (a search confirms it without one);
     - without it nothing is shown either: what the control came to.
 
     `last`: see `result_of`.
@@ -73,6 +75,11 @@ def _whose_doing(result: TrialResult, verdict: Verdict, control: TrialResult) ->
             evidence=f"without the fault too: {control.evidence}",
         )
     rules = ", ".join(result.rules)
+    beyond = tuple(rule for rule in result.rules if rule not in LATE)
+    if control.outcome is Outcome.UNPROVED and verdict.completed and beyond:
+        return replace(
+            result, rules=beyond, evidence=f"{result.evidence} (without the fault nothing is shown: {control.evidence})"
+        )
     if control.outcome not in SOUND:
         return replace(
             result,

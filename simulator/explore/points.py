@@ -29,6 +29,7 @@ _NUMBERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 """Which of many saves are tried. Fixed, so that one write more or fewer that was noticed moves no other point."""
 _DIGITS = re.compile(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _EVALUATES = re.compile(r"(?i)\b(?:evaluat|validat|testing\b|eval\b|val_)")
+_BEFORE_WORDS = re.compile(r"^[^A-Za-z]*")  # dates and the like
 _LONGEST_LINE = 120  # characters of a log line that a `line=` repeats
 _ANY_NUMBER = r"[-+.\deE]+"
 
@@ -155,8 +156,8 @@ def _when_of(progress: Progress, reading: ProgressReading) -> str | None:
     for match in numbers:
         if match.start() > kept[-1].start():
             break
-        own = re.escape(match.group()) if match in kept else _ANY_NUMBER
-        expression += re.escape(reading.text[end : match.start()]) + own
+        own = _literally(match.group()) if match in kept else _ANY_NUMBER
+        expression += _literally(reading.text[end : match.start()]) + own
         end = match.end()
     return rf"line={expression}(?!\d)"
 
@@ -199,8 +200,8 @@ def _announced(log: Iterable[str], told: Set[str]) -> Iterator[Point]:
     seen: dict[str, float] = {}
     for number, line in enumerate(lines):
         if line not in told and _EVALUATES.search(line):
-            text = line.strip()[:_LONGEST_LINE]
-            seen.setdefault(_ANY_NUMBER.join(re.escape(part) for part in _DIGITS.split(text)), number / len(lines))
+            text = _BEFORE_WORDS.sub("", line).strip()[:_LONGEST_LINE]
+            seen.setdefault(_ANY_NUMBER.join(map(_literally, _DIGITS.split(text))), number / len(lines))
     for expression, share in list(seen.items())[:MOST_LINES]:
         yield Point(f"line={expression}", PointKind.EVALUATION, round(share, 4), "an evaluation is announced")
 
@@ -238,6 +239,11 @@ def _spread(items: Sequence[T], most: int) -> list[T]:
     if len(items) <= most:
         return list(items)
     return [items[round(place * (len(items) - 1) / (most - 1))] for place in range(most)]
+
+
+def _literally(text: str) -> str:
+    """An expression that matches the text, and can be read."""
+    return re.escape(text).replace(r"\ ", " ").replace(r"\-", "-")
 
 
 def _number(value: float) -> str:

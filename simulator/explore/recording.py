@@ -11,7 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from simulator.checkpoints.store import ObjectStore
+from simulator.checkpoints.folder_store import FolderStore
+from simulator.checkpoints.store import FileVersion, ObjectStore
 from simulator.core.errors import UsageError
 from simulator.core.timeline import Event, Kind, Timeline, from_jsonl
 from simulator.explore.archive import Archive, ArchivingStore
@@ -69,7 +70,11 @@ class Recording:
                 if torn is not None and path == torn.path and digest == torn.cut.digest:
                     source = Path(aside) / "capture"
                     self.archive.write_cut(self.operations[torn.operation].digest, torn.cut, source)
-                store.put(source, path, lambda: False)
+                    store.put(source, path, lambda: False)
+                elif isinstance(store, FolderStore):
+                    store.adopt(source, path, FileVersion(self.sizes[digest], digest))
+                else:
+                    store.put(source, path, lambda: False)
 
     def write(self, folder: Path) -> None:
         """Write it down beside its objects, which are in `folder`/objects already. Raises OSError."""

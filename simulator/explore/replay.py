@@ -21,6 +21,8 @@ REPLAY = "replay.json"
 """Its name in an explore's folder."""
 SCHEMA_VERSION = "1.0"
 """The part before the dot changes when a field goes or changes its meaning; the other when fields come."""
+COMPARED = frozenset({"SPOT008"})
+"""Rules that only a comparison with uninterrupted runs can find: for the others those are not made again."""
 _NOT_OF_THE_JOB = frozenset({"interrupt", "profile", "warning", "grace", "seed", "out", "view"})
 """Settings that are the plan's, which the file holds itself, or that belong to the one run that wrote it."""
 
@@ -62,10 +64,15 @@ class ReplayFile:
         (`model_dump(mode="json", exclude_defaults=True)`); the seconds: those of the explore, the profile's own where
         they are None."""
         trial = result.trial
-        asked = warning_seconds if PROFILES[trial.schedule.profile].warning_seconds is not None else None
-        profile = profile_named(trial.schedule.profile, asked, grace_seconds)
+        known = PROFILES[trial.schedule.profile]
+        profile = profile_named(
+            known.name,
+            warning_seconds if known.warning_seconds is not None else None,
+            grace_seconds if known.sigterm else None,
+        )
+        left_out = _NOT_OF_THE_JOB if COMPARED & set(result.rules) else _NOT_OF_THE_JOB | {"baseline"}
         return cls(
-            {name: _absolute(name, value) for name, value in settings.items() if name not in _NOT_OF_THE_JOB},
+            {name: _absolute(name, value) for name, value in settings.items() if name not in left_out},
             trial.schedule,
             profile.warning_seconds,
             profile.grace_seconds,

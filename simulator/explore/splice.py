@@ -53,20 +53,22 @@ def judge_state(
     """What an attempt at a state shows of the script. `resumed`: the run of one attempt, not interrupted, whose store
     held the state.
 
-    Where no save had wholly reached S3, beginning at the start is no fault and nothing was at stake. Where the last one
-    had, so that nothing was left to train, the model that the attempt left is what shows that it survived."""
+    Where no save had wholly reached S3, beginning at the start is no fault and nothing was at stake. Where nothing was
+    left to train, as the last save was there, the model that the attempt left is what shows that it survived."""
     timeline = spliced(recording, state, resumed)
     verdict = judge(timeline, options=options, baseline=Baseline(list(baselines)) if baselines else None)
     if recording.nothing_was_saved(state):
         return _without_blame(verdict)
-    if state.kind is StateKind.MIXED:
+    if state.kind is StateKind.MIXED and verdict.verdict is Answer.FAILED:
         return _explained(verdict, state)
-    if verdict.verdict is Answer.ERROR and verdict.completed and recording.nothing_was_left(state):
-        if _models(resumed) and _models(resumed) == _models(recording.timeline):
-            return replace(
-                verdict, verdict=Answer.SURVIVED, reason=_DONE, tier=PROGRESS_TIER, tier_evidence=[_DONE.why]
-            )
-        return replace(verdict, at_stake=False)
+    if verdict.verdict is Answer.ERROR and verdict.completed:
+        was_over = recording.nothing_was_left(state)
+        same_model = bool(_models(resumed)) and _models(resumed) == _models(recording.timeline)
+        if same_model and (was_over or not resumed.of(Kind.METRIC)):
+            shown = [_DONE.why]
+            return replace(verdict, verdict=Answer.SURVIVED, reason=_DONE, tier=PROGRESS_TIER, tier_evidence=shown)
+        if was_over:
+            return replace(verdict, at_stake=False)
     return verdict
 
 

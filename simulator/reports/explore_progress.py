@@ -30,6 +30,7 @@ LEAST_RESULTS = 4  # before which there is no estimate
 LINE_SECONDS = 10.0  # between two plain lines, failures apart
 LINE_RESULTS = 50
 REFRESH_SECONDS = 0.1
+OVER = "the budget has ended; what is under way is finished"
 _WORDS = {
     Outcome.SURVIVED: "survived",
     Outcome.FAILED: "failed",
@@ -39,6 +40,7 @@ _WORDS = {
     Outcome.BROKEN: "broken",
     Outcome.UNDECIDED: "the fault's doing",
 }
+FAILURES_TOLD = 8  # one by one, besides the first with each set of rules; a broken script fails a thousand times
 _STYLES = {Outcome.SURVIVED: "green", Outcome.FAILED: "bold red"}
 
 
@@ -76,6 +78,8 @@ class ExploreProgress:
     def estimate(self, now: float) -> str:
         """What is left, as far as the rate tells: `about 3 min 20 s left`, `the budget holds about 120 more`."""
         rate, left = self.rate(now), self.budget_left(now)
+        if left == 0:
+            return OVER
         if rate is None:
             return "" if left is None else f"{seconds(round(left))} of the budget left"
         if self.total is not None:
@@ -95,6 +99,25 @@ class ExploreProgress:
         return count(self.done, "trial") if self.total is None else f"{self.done} of {self.total}"
 
 
+class Told:
+    """Which failures are told one by one: the first few, and the first of each kind."""
+
+    def __init__(self) -> None:
+        self._kinds: set[tuple[str, ...]] = set()
+        self._count = 0
+
+    def line(self, result: TrialResult) -> str | None:
+        """What is told of a result as it comes, None for nothing."""
+        if result.outcome not in (Outcome.FAILED, Outcome.BROKEN):
+            return None
+        kind = (result.outcome.value, *result.rules)
+        new, self._count = kind not in self._kinds, self._count + 1
+        self._kinds.add(kind)
+        if new or self._count <= FAILURES_TOLD:
+            return told(result)
+        return "further failures of these kinds are only counted here" if self._count == FAILURES_TOLD + 1 else None
+
+
 class ExploreView(Protocol):
     """What is told of a search while it goes on. Every method returns at once and never raises."""
 
@@ -107,7 +130,7 @@ class ExploreView(Protocol):
         ...
 
     def expect(self, total: int | None) -> None:
-        """How many trials there will be, where that is known only now."""
+        """The first trials begin, and so many there will be; None: nobody knows. Time is counted from here."""
         ...
 
 
@@ -127,6 +150,7 @@ class ExploreBar:
     ) -> None:
         self._console = Console(file=stream, highlight=False, markup=False, emoji=False, **options)  # type: ignore[arg-type]
         self._progress = ExploreProgress(total, budget_seconds)
+        self._told = Told()
         self._now, self._shown_at = 0.0, -1.0
         self._live = Live(
             console=self._console,
@@ -146,14 +170,15 @@ class ExploreBar:
         """Take in a result; a failure scrolls by above the bar."""
         self._now = max(self._now, at)
         self._progress.on_result(result, at)
-        if result.outcome in (Outcome.FAILED, Outcome.BROKEN):
-            self._console.print(Text(told(result), _STYLES.get(result.outcome, "yellow")))
+        if line := self._told.line(result):
+            self._console.print(Text(line, _STYLES.get(result.outcome, "yellow")))
         if at - self._shown_at >= REFRESH_SECONDS:
             self._refresh()
 
     def expect(self, total: int | None) -> None:
-        """See ExploreView."""
+        """See ExploreView; time begins anew."""
         self._progress.total = total
+        self._now, self._shown_at = 0.0, -1.0
 
     def tick(self, now: float) -> None:
         """Show the time."""
@@ -178,6 +203,7 @@ class ExploreLines:
     def __init__(self, total: int | None, budget_seconds: float | None, stream: TextIO) -> None:
         self._stream = stream
         self._progress = ExploreProgress(total, budget_seconds)
+        self._failures = Told()
         self._told_at, self._told = 0.0, 0
 
     def say(self, line: str) -> None:
@@ -187,13 +213,14 @@ class ExploreLines:
     def on_result(self, result: TrialResult, at: float) -> None:
         """Take in a result; tell failures, and how far it is where that is due."""
         self._progress.on_result(result, at)
-        if result.outcome in (Outcome.FAILED, Outcome.BROKEN):
-            self._write(f"[{at:7.1f} s] {told(result)}")
+        if line := self._failures.line(result):
+            self._write(f"[{at:7.1f} s] {line}")
         self._tell_if_due(at)
 
     def expect(self, total: int | None) -> None:
-        """See ExploreView."""
+        """See ExploreView; time begins anew."""
         self._progress.total = total
+        self._told_at = 0.0
 
     def tick(self, now: float) -> None:
         """Time passed."""
@@ -256,8 +283,7 @@ def open_explore_view(
     view: str = "auto", total: int | None = None, budget_seconds: float | None = None, stream: TextIO | None = None
 ) -> Iterator[ExploreView]:
     """The view of that name (auto, live, plain, quiet); auto is live on a terminal that can move its cursor, and plain
-    elsewhere. The budget and the estimate count from here, and anew
-    from `expect`."""
+    elsewhere. The budget and the estimate count from here, and anew from `expect`."""
     out = stream or sys.stdout
     live = out.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
     if view == "quiet":
@@ -287,11 +313,10 @@ def bar(progress: ExploreProgress, now: float) -> RenderableType:
     row.add_column(no_wrap=True)
     row.add_column(no_wrap=True)
     row.add_column(no_wrap=True, overflow="ellipsis")
-    left = progress.budget_left(now)
     row.add_row(
         progress.of_how_many(),
         _bar_of(progress, now),
-        Text(progress.estimate(now) if left != 0 else "the budget has ended; what is under way is finished", "dim"),
+        Text(progress.estimate(now), "dim"),
     )
     counts = Text()
     for outcome, word in _WORDS.items():

@@ -8,7 +8,7 @@ from simulator.explore.trial import SOUND, Outcome, Search
 from simulator.reports.page_pictures import Warn, picture_of
 from simulator.reports.search_drawing import draw_cells, draw_strip, legend
 from simulator.reports.search_strip import FAILURES, WORDS, Explored, failures, search_strip, summary_of
-from simulator.reports.search_told import caveats, commands, how_told, short_line, shown_is
+from simulator.reports.search_told import caveats, commands, found_as, how_told, short_line, shown_is
 
 OPEN = 20  # trials that were not proved or not carried out, of which the page has a line
 TABLE = 200  # faults, of which it has a line each
@@ -37,6 +37,7 @@ def searched_told(explored: Explored, warn: Warn) -> dict[str, Any]:
         "table": explored["trials"][:TABLE] if explored["search"] == Search.FAULTS else [],
         "words": {outcome.value: word for outcome, word in WORDS.items()},
         "commands": commands(explored, None),
+        "found_as": found_as(explored) if explored["smallest"] else "",
         "how": how_told(explored),
         "shown_is": shown_is(explored),
     }

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from simulator.explore.coverage import Stop
 from simulator.reports.wording import clean, count, seconds
 
 Explored = Mapping[str, Any]
-NOUNS = {"schedules": "interruptions", "states": "states of S3", "faults": "faults on the way"}
+CUT = frozenset({Stop.BUDGET, Stop.UNTIL_FAILURE, Stop.INTERRUPTED})
+"""Ends that the line's caveats tell already."""
 
 
 def line_of(explored: Explored) -> str:
@@ -36,7 +38,7 @@ def how_told(explored: Explored) -> list[str]:
     budget = f", budget {seconds(explored['budget_seconds'])}" if explored["budget_seconds"] is not None else ""
     sentences = [
         f"{explored['tried']}{of} {explored['search']} in {seconds(explored['seconds'])}{rate}: {workers}{budget}",
-        f"it ended since {clean(str(explored['stopped_because']))}",
+        *([] if explored["stopped"] in CUT else [clean(str(explored["stopped_because"]))]),
         *([clean(str(explored["start"]))] if explored["start"] else []),
     ]
     return [*sentences, *(clean(str(note)) for note in explored["notes"])]
@@ -50,6 +52,16 @@ def smallest_told(explored: Explored) -> str | None:
     rules = f" ({', '.join(smallest['rules'])})" if smallest["rules"] else ""
     confirmed = "confirmed with a cold start and a real S3" if smallest["confirmed"] else "not confirmed"
     return f"{clean(smallest['label'])}{rules}: {clean(smallest['evidence'])} ({confirmed})"
+
+
+def found_as(explored: Explored) -> str:
+    """Which trial the smallest failure was, or was made from."""
+    smallest = explored["smallest"]
+    found = next((trial for trial in explored["trials"] if trial["number"] == smallest["found_as"]), None)
+    if found is None:
+        return ""
+    is_it = (found["interruptions"], found["profile"]) == (smallest["interruptions"], smallest["profile"])
+    return f"{'Found as' if is_it else 'Shrunk from'} trial {found['number']}."
 
 
 def shown_is(explored: Explored) -> str:

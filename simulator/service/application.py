@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from simulator.service.api import TARGET, Answer, SageMakerApi, failure
-from simulator.service.control import PREFIX, Control
+from simulator.service.control import PREFIX, Control, live_page
 from simulator.service.errors import ServiceError
 
 Environ = dict[str, Any]
@@ -32,11 +32,11 @@ class RequestTooLarge(ServiceError):
 
 
 class Application:
-    """WSGI. `interceptors` are asked in order before moto. It checks no Host header: `LoopbackGate` does, in front of
-    it; the proxy, which is asked for AWS's own hosts, uses it bare."""
+    """WSGI. `api` is what is ours; `interceptors` are asked in order before moto. It checks no Host header:
+    `LoopbackGate` does, in front of it; the proxy, which is asked for AWS's own hosts, uses it bare."""
 
     def __init__(self, api: SageMakerApi, control: Control, interceptors: Sequence[Interceptor] = ()) -> None:
-        self._api, self._control, self._interceptors = api, control, tuple(interceptors)
+        self.api, self._control, self._interceptors = api, control, tuple(interceptors)
         self._moto: Wsgi = DomainDispatcherApplication(create_backend_app)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -53,11 +53,13 @@ class Application:
         path = str(environ.get("PATH_INFO", ""))
         if path == PREFIX or path.startswith(f"{PREFIX}/"):
             return self._control.answer(str(environ["REQUEST_METHOD"]), path)
+        if path == "/" and _is_a_browser(environ):
+            return live_page()
         target = str(environ.get("HTTP_X_AMZ_TARGET", ""))
         if target.startswith(TARGET) and environ["REQUEST_METHOD"] == "POST":
             body = take_body(environ)
-            if self._api.is_ours(target, body):
-                return self._api.answer(target, str(environ.get("HTTP_AUTHORIZATION", "")), body)
+            if self.api.is_ours(target, body):
+                return self.api.answer(target, str(environ.get("HTTP_AUTHORIZATION", "")), body)
         for interceptor in self._interceptors:
             answer = interceptor(environ)
             if answer is not None:
@@ -67,7 +69,8 @@ class Application:
 
 class LoopbackGate:
     """Refuses requests whose Host is not this machine by name or address: a page of the web that a browser was led to
-    resolve to 127.0.0.1 (DNS rebinding) says its own name there. Buckets as in BUCKET.localhost pass."""
+    resolve to 127.0.0.1 (DNS rebinding) says its own name there. Buckets as in BUCKET.localhost pass. And refuses those
+    whose Origin is another place: a browser sends a page's simple POST to anyone, and says whose page it was."""
 
     def __init__(self, inner: Wsgi) -> None:
         self._inner = inner
@@ -77,7 +80,26 @@ class LoopbackGate:
         if not is_local(str(environ.get("HTTP_HOST", ""))):
             refused = Answer(403, b"this server answers only for localhost\n", "text/plain")
             return respond(refused, environ, start_response)
+        origin = environ.get("HTTP_ORIGIN")
+        if origin is not None and not is_local(host_of(str(origin))):
+            refused = Answer(403, b"this server answers no pages of other origins\n", "text/plain")
+            return respond(refused, environ, start_response)
         return self._inner(environ, start_response)
+
+
+def _is_a_browser(environ: Environ) -> bool:
+    """Whether GET / is a person's, and not S3's ListBuckets: it is signed by nobody and wants a page."""
+    return (
+        environ["REQUEST_METHOD"] == "GET"
+        and "HTTP_AUTHORIZATION" not in environ
+        and not environ.get("QUERY_STRING")
+        and "text/html" in str(environ.get("HTTP_ACCEPT", ""))
+    )
+
+
+def host_of(origin: str) -> str:
+    """The host and port of an Origin header; empty for `null`."""
+    return origin.partition("://")[2]
 
 
 def is_local(host: str) -> bool:

@@ -1,13 +1,17 @@
-"""The control calls below /_spot: what jobs there are, taking an instance away, a job's timeline, starting afresh."""
+"""The control calls below /_spot, and the live page: what jobs there are, taking an instance away, a job's timeline and
+report, starting afresh."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from simulator.core.timeline import Kind
 from simulator.service.api import Answer
+from simulator.service.countdown import countdown
 from simulator.service.describe import describe
 from simulator.service.errors import ResourceNotFound, ServiceError, ValidationException
 from simulator.service.jobs import JobEntry, Register
@@ -15,7 +19,8 @@ from simulator.service.plans import describe_plan
 from simulator.service.shapes import description_of
 
 PREFIX = "/_spot"
-JSON = "application/json"
+JSON, HTML = "application/json", "text/html; charset=utf-8"
+REPORT_PAGE = "report.html"
 
 
 class Control:
@@ -44,12 +49,14 @@ class Control:
             case "GET", ["jobs", name, "timeline"]:
                 lines = [event.to_json() + "\n" for event in self._register.named(name).timeline]
                 return Answer(200, "".join(lines).encode(), "application/jsonl")
+            case "GET", ["jobs", name, "report"]:
+                return _report(self._register.named(name))
             case "POST", ["jobs", name, "interrupt"]:
                 return self._interrupt(self._register.named(name))
             case "POST", ["reset"]:
                 self._reset()
                 return _json(200, {"reset": True})
-            case _, ["jobs", _] | ["jobs", _, "timeline" | "interrupt"] | ["reset"] | ["jobs"] | []:
+            case _, ["jobs", _] | ["jobs", _, "timeline" | "report" | "interrupt"] | ["reset"] | ["jobs"] | []:
                 return _json(405, {"error": f"{method} is not for {PREFIX}/{'/'.join(parts)}"})
         return _json(404, {"error": f"there is no {PREFIX}/{'/'.join(parts)}"})
 
@@ -66,7 +73,24 @@ class Control:
         return _json(202, {"interrupted": entry.name, "profile": entry.plan.profile.name})
 
 
+def live_page() -> Answer:
+    """The page of jobs, phases and countdowns; it asks the calls below /_spot."""
+    return Answer(200, Path(__file__).with_name("page.html").read_bytes(), HTML)
+
+
+def _report(entry: JobEntry) -> Answer:
+    """report.html of a job that has ended; with no script of its own but what is in it."""
+    try:
+        content = (entry.folder / REPORT_PAGE).read_bytes() if entry.folder is not None else b""
+    except OSError:
+        content = b""
+    if not content:
+        raise ResourceNotFound(f"{entry.name} has no report yet: it is written when the job has ended")
+    return Answer(200, content, HTML)
+
+
 def _short(entry: JobEntry) -> dict[str, Any]:
+    coming = countdown(entry)
     return {
         "name": entry.name,
         "region": entry.region,
@@ -75,6 +99,10 @@ def _short(entry: JobEntry) -> dict[str, Any]:
         "spot": entry.is_spot,
         "interruptions": list(describe_plan(entry.plan)),
         "created": entry.created_at.isoformat(),
+        "phases": [str(event.data["status"]) for event in entry.timeline.of(Kind.SECONDARY_STATUS)],
+        "countdown": None if coming is None else {"what": coming[0], "at": coming[1].isoformat()},
+        "interruptible": entry.run is not None and coming is None and not entry.stop_asked and not entry.is_over,
+        "verdict": entry.verdict,
         "reported": entry.reported.is_set(),
         "folder": str(entry.folder) if entry.folder is not None else None,
         "log_stream": entry.log_stream,

@@ -37,6 +37,7 @@ class JobEntry:
     log_stream: str = ""
     run: JobRun | None = None
     stop_asked: bool = False
+    verdict: str | None = None  # once the job was judged
     reported: threading.Event = field(default_factory=threading.Event)  # set once the run's reports are written
     _secondary: SecondaryStatus = SecondaryStatus.STARTING
     _modified_at: datetime | None = None

@@ -67,7 +67,9 @@ class Runner:
         self._states = StateChanges()
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
+        self._reporting = threading.Lock()  # matplotlib draws for one thread at a time
         self._ending = False
+        self._client: S3Client | None = None
         self.endpoint = ""
 
     @property
@@ -88,6 +90,8 @@ class Runner:
         self._ending = True
         self.end(entries)
         self._states.close()
+        if self._client is not None:
+            self._client.close()
 
     def end(self, entries: list[JobEntry]) -> None:
         """End the running ones of these jobs: the instance goes, and the job is Failed with a reason that says so."""
@@ -120,8 +124,7 @@ class Runner:
         run_id = secrets.token_hex(4)
         scratch = make_scratch(run_id)
         stack.callback(shutil.rmtree, scratch, ignore_errors=True)
-        client = make_s3_client(self.endpoint)
-        stack.callback(client.close)
+        client = self._s3()
         folder = self._folder(entry)
         stack.callback(folder.close)
         clock = SystemClock()
@@ -173,6 +176,7 @@ class Runner:
             failure = error
             self._failed(entry, recorder, error)
         verdict = judge(entry.timeline)
+        entry.verdict = verdict.verdict.value
         record = RunRecord(
             job=entry.job,
             plan=entry.plan,
@@ -184,8 +188,16 @@ class Runner:
             options=options,
             partial=None if failure is None else failure.what,
         )
-        folder.write_report(record)
+        with self._reporting:
+            folder.write_report(record)
         self._say(f"{entry.name}: {_told(verdict)}; its reports are in {folder.path}")
+
+    def _s3(self) -> S3Client:
+        """The client of all jobs: it is thread-safe, and one a job would take 15 MiB each."""
+        with self._lock:
+            if self._client is None:
+                self._client = make_s3_client(self.endpoint)
+            return self._client
 
     def _folder(self, entry: JobEntry) -> RunFolder:
         """The job's run folder; a name that an earlier job had gets the time it was created at as well."""

@@ -45,8 +45,8 @@ class FaultProxy:
         return self
 
     def close(self) -> None:
-        """End it, and every connection with it. Safe to call again."""
-        self._server.end()
+        """End it, and every connection with it. Safe to call again, and before `start`."""
+        self._server.end(is_serving=self._thread.is_alive())
 
     def __enter__(self) -> Self:
         return self.start()
@@ -111,11 +111,12 @@ class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A connection that ended: its client tells what that meant."""
 
-    def end(self) -> None:
+    def end(self, is_serving: bool) -> None:
         if self.closing.is_set():
             return
         self.closing.set()
-        self.shutdown()
+        if is_serving:
+            self.shutdown()
         self.server_close()
         with self._open_lock:
             still_open = list(self._open)

@@ -1,4 +1,4 @@
-"""What the folder store promises beyond the port: any key, objects that are nobody else's file, snapshots."""
+"""What the folder store promises beyond the port: any key, objects that are nobody else's file, files taken over."""
 
 from __future__ import annotations
 
@@ -73,19 +73,22 @@ def test_a_file_that_was_fetched_and_written_in_place_leaves_the_object_as_it_wa
     assert FolderStore(tmp_path / "store").digests() == {"a": version}
 
 
-def test_a_snapshot_keeps_what_was_there_and_takes_no_room(store: FolderStore, tmp_path: Path) -> None:
-    first = put(store, "a", b"one", tmp_path)
-    put(store, "a/b", b"other", tmp_path)
-    snapshot = FolderStore(tmp_path / "snapshot")
-    store.snapshot(snapshot)
-    assert next((tmp_path / "snapshot/objects").iterdir()).stat().st_nlink == 2
-    put(store, "a", b"two", tmp_path)
+def test_an_adopted_file_takes_no_room_and_stays_as_it_was(store: FolderStore, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.write_bytes(b"one")
+    version = FileVersion(3, hashlib.sha256(b"one").hexdigest())
+    store.adopt(kept, "a/b", version)
+    assert kept.stat().st_nlink == 2
+    assert store.digests() == {"a/b": version}
+    put(store, "a/b", b"two", tmp_path)
     store.delete("a/b")
-    assert snapshot.digests()["a"] == first
-    assert [info.path for info in snapshot.list()] == ["a", "a/b"]
-    assert [info.path for info in store.list()] == ["a"]
-    put(snapshot, "a", b"three", tmp_path)
-    assert store.digests()["a"] == FileVersion(3, hashlib.sha256(b"two").hexdigest())
+    assert kept.read_bytes() == b"one"
+
+
+def test_what_is_not_there_cannot_be_adopted(store: FolderStore, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        store.adopt(tmp_path / "nothing", "a", FileVersion(0, ""))
+    assert store.list() == []
 
 
 def test_a_file_that_grows_while_it_is_put_is_told_as_it_was_stored(store: FolderStore, tmp_path: Path) -> None:

@@ -54,6 +54,30 @@ def test_a_kill_before_the_first_checkpoint_was_due_is_a_warning() -> None:
     assert finding.severity is Severity.WARNING
 
 
+def test_a_slower_machine_is_given_until_the_progress_at_which_others_had_saved() -> None:
+    run = Run("save")
+    with run.attempt() as first:
+        train(first, 1, 11, seconds=5)
+        first.trigger()
+        first.kill()
+    with run.attempt() as second:
+        train(second, 1, 101, save_every=10)
+        second.exit()
+    assert only(check(run.evidence())).severity is Severity.WARNING
+
+
+def test_a_checkpoint_that_was_due_by_what_others_had_saved_is_missed_on_a_slower_machine_too() -> None:
+    run = Run("step=14")
+    with run.attempt() as first:
+        train(first, 1, 15, seconds=5)
+        first.trigger()
+        first.kill()
+    with run.attempt() as second:
+        train(second, 1, 101, save_every=10)
+        second.exit()
+    assert only(check(run.evidence())).severity is Severity.ERROR
+
+
 def test_an_instance_that_goes_before_any_progress_has_lost_none_even_of_a_script_that_never_saves() -> None:
     run = Run("start", "step=57")
     with run.attempt() as first:

@@ -15,8 +15,8 @@ _HEAD = f"""\
 # What the search finds in the corpus
 
 The trainers of [the corpus](corpus.md), searched over moments without being told where they fail, as `spot-simulator
-explore schedules --until-failure` does it: {BUDGET_SECONDS:g} s on {JOBS} cores, with a notice of {WARNING_SECONDS:g} s
-and a grace of {GRACE_SECONDS:g} s, or the longer one that the trainer has in the corpus. What was found is shrunk to the
+explore schedules --until-failure` does it: {BUDGET_SECONDS:g} s on {JOBS} cores, a notice of {WARNING_SECONDS:g} s and
+a grace of {GRACE_SECONDS:g} s or the longer one that the trainer has in the corpus. What was found is shrunk to the
 smallest schedule that shows the same rule.
 
     make explore-corpus                 # runs all, and fails where the table below is not met

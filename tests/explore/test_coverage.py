@@ -83,9 +83,10 @@ def test_failures_come_smallest_first():
     assert explored(two, late, result(2, "step=2"), early).failures == [early, late, two]
 
 
-def test_the_rate_is_of_all_trials():
+def test_the_rate_is_of_all_trials_that_were_made_now():
     assert explored(*many(100), seconds=60).trials_per_minute == 100
     assert explored(seconds=0).trials_per_minute == 0
+    assert explored(*many(100), seconds=60, earlier=40).trials_per_minute == 60
 
 
 def test_places_come_from_the_recorded_run():

@@ -83,6 +83,11 @@ def test_where_nothing_is_shown_without_the_fault_nothing_is_said() -> None:
         assert (result.outcome, result.rules) == (outcome, ())
 
 
+def test_what_no_fault_explains_is_the_scripts_where_it_does_not_survive_without_one() -> None:
+    result = judged(verdict(Answer.FAILED, "SPOT002", "SPOT007"), without=control(Outcome.UNPROVED))
+    assert (result.outcome, result.rules) == (Outcome.FAILED, ("SPOT002",))
+
+
 def test_a_fault_that_did_not_come_proves_nothing() -> None:
     result = judged(verdict(Answer.SURVIVED), Evidence((0,)))
     assert result.outcome is Outcome.MISSED

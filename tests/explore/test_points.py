@@ -103,13 +103,18 @@ def test_an_evaluations_result_is_a_point_that_any_attempt_meets() -> None:
 
 
 def test_an_evaluation_that_is_only_announced_is_a_point() -> None:
-    log = ["step=1 validation-error=0.5\n", "evaluating on 500 samples\n", "evaluating on 400 samples\n"]
+    log = [
+        "step=1 validation-error=0.5\n",
+        "2026-11-25 02:34:13,825 | evaluating on 500 samples\n",
+        "2026-11-25 02:35:20,113 | evaluating on 400 samples\n",
+    ]
 
     def script(attempt: Attempt) -> None:
         for step in range(1, 4):
             attempt.log(f"step={step} validation-error=0.5")
 
     [point] = points_of(recorded(script).timeline(), log).of(PointKind.EVALUATION)
+    assert point.when.startswith("line=evaluating on ")
     assert TriggerWatch(parse_when(point.when)).observe_line("evaluating on 37 samples")
 
 

@@ -168,8 +168,14 @@ def test_dying_where_no_save_was_whole_is_a_fault_all_the_same(recording: Record
 
 
 def test_where_nothing_was_left_to_train_the_same_model_is_what_shows_it(recording: Recording) -> None:
-    state = holding(recording, weights=9, position=9)
-    verdict = judge_state(recording, state, resumed(recording, state, STEPS))
+    for state in (holding(recording, weights=9, position=9), holding(recording, weights=9, position=6)):
+        verdict = judge_state(recording, state, resumed(recording, state, STEPS))
 
-    assert verdict.verdict is Answer.SURVIVED
-    assert verdict.tier == 3
+        assert verdict.verdict is Answer.SURVIVED
+        assert verdict.tier == 3
+
+
+def test_another_model_shows_nothing(recording: Recording) -> None:
+    state = holding(recording, weights=9, position=6)
+
+    assert judge_state(recording, state, resumed(recording, state, STEPS, loss=7.0)).verdict is not Answer.SURVIVED

@@ -155,6 +155,24 @@ def test_once_a_save_was_whole_there_is_something_to_resume_from_even_if_it_was_
     assert not nothing_was_saved(run, emptied)
 
 
+def test_a_file_whose_companion_never_came_is_nothing_to_resume_from() -> None:
+    run = history(
+        put("best", 1), put("last", 1.1), put("best", 11), put("last", 11.1), logged_at=(0.5, 5, 10, 20), ends_at=30
+    )
+    early = next(state for state in crash_states(run) if set(state.objects) == {"best"})
+    late = next(state for state in crash_states(run) if state.objects == {"best": "best@11", "last": "last@1.1"})
+
+    assert nothing_was_saved(run, early)
+    assert not nothing_was_saved(run, late)
+
+
+def test_a_file_that_comes_once_is_no_companion_that_is_waited_for() -> None:
+    run = history(put("w", 1), put("w", 11), put("final", 11.1), logged_at=(0.5, 5, 10))
+    first = next(state for state in crash_states(run) if state.objects == {"w": "w@1"})
+
+    assert not nothing_was_saved(run, first)
+
+
 def test_a_large_file_that_never_arrived_is_a_multipart_upload_never_completed() -> None:
     large = Operation(Act.PUT, "model.bin", 1, 1, 9, "large", PART_BYTES + 1)
     state = next(state for state in crash_states(history(put("meta", 0.5), large)) if state.after == 1)

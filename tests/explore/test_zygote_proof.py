@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from simulator.core.timeline import Kind, Timeline
+from simulator.core.timeline import Event, Kind, Timeline
 from simulator.explore.zygote_proof import Answer, Proof, differences, prove
 from tests.checks.build import Run, train
 
@@ -43,6 +43,15 @@ def state(path: str, digest: str, when: str) -> dict[str, Any]:
         "tensors": tensors,
         "bytes": 99,
     }
+
+
+def test_parts_of_a_checkpoint_that_was_being_written_are_not_compared() -> None:
+    timelines = []
+    for digest in ("half", "whole"):
+        timelines.append(a_run())
+        timelines[-1].append(Event(1.0, Kind.STATE, 1, state("ckpt-9_temp/part-0.npz", digest, "written")))
+
+    assert not differences(*timelines)
 
 
 def never() -> Timeline:

@@ -9,10 +9,13 @@ from rich.console import Console
 
 from simulator.explore.trial import Outcome
 from simulator.reports.explore_progress import (
+    FAILURES_TOLD,
     LEAST_RESULTS,
     LINE_RESULTS,
     LINE_SECONDS,
+    OVER,
     WINDOW,
+    ExploreBackground,
     ExploreBar,
     ExploreLines,
     ExploreProgress,
@@ -98,6 +101,17 @@ def test_a_failure_is_told_at_once_and_made_harmless():
     assert stream.getvalue().splitlines()[1] == "[    0.0 s] 1 trial; 1 failed"
 
 
+def test_a_script_that_always_fails_does_not_flood_the_log_and_a_new_kind_is_told():
+    stream = io.StringIO()
+    lines = ExploreLines(None, None, stream)
+    for number in range(40):
+        lines.on_result(result(number, "save", outcome=Outcome.FAILED), 1)
+    lines.on_result(result(41, "save", outcome=Outcome.FAILED, rules=("SPOT017",)), 1)
+    told = stream.getvalue().splitlines()
+    assert len(told) == FAILURES_TOLD + 2
+    assert "only counted here" in told[-2] and "SPOT017" in told[-1]
+
+
 def test_the_bar_shows_counts_the_estimate_and_the_last_failure():
     made = progress(20)
     made.on_result(result(21, "step=4", outcome=Outcome.FAILED), 21)
@@ -108,6 +122,22 @@ def test_the_bar_shows_counts_the_estimate_and_the_last_failure():
 
 def test_the_bar_says_when_the_budget_is_over():
     assert "the budget has ended" in shown(progress(20, budget=10), 20)
+
+
+def test_a_line_says_when_the_budget_is_over():
+    assert progress(20, budget=10).estimate(20) == OVER == progress(0, budget=10).estimate(20)
+
+
+def test_time_counts_from_when_the_trials_begin():
+    now = [0.0]
+    stream = io.StringIO()
+    behind = ExploreBackground(ExploreLines(None, 60, stream), lambda: now[0])
+    now[0] = 100.0  # so long the recording took
+    behind.expect(2)
+    now[0] = 103.0
+    behind.on_result(result(1, "save", outcome=Outcome.FAILED))
+    behind.close()
+    assert stream.getvalue().startswith("[    3.0 s] failed")
 
 
 def test_a_narrow_terminal_is_no_error():

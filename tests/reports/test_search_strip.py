@@ -11,7 +11,7 @@ from simulator.reports.canvas import NARROW, WIDE
 from simulator.reports.finished import read_run
 from simulator.reports.search_drawing import SHAPES, draw_cells, draw_strip, legend
 from simulator.reports.search_strip import LINKS, WORDS, failures, search_strip, summary_of
-from simulator.reports.search_told import caveats, commands, how_told, short_line, smallest_told
+from simulator.reports.search_told import caveats, commands, found_as, how_told, short_line, smallest_told
 from tests.reports import runs
 
 
@@ -118,7 +118,14 @@ def test_commands_can_be_typed_as_they_stand(tmp_path):
 
 
 def test_a_search_that_was_stopped_says_how_far_it_came():
-    assert how_told(explored("searched_faults"))[:2] == [
-        "6 of 40 faults in 31.5 s, 11 a minute: 2 jobs (loky), budget 10 min",
-        "it ended since it was interrupted by you",
-    ]
+    assert how_told(explored("searched_faults"))[0] == (
+        "6 of 40 faults in 31.5 s, 11 a minute: 2 jobs (loky), budget 10 min"
+    )
+    assert "stopped after 6, of 40 in all: it was interrupted by you" in caveats(explored("searched_faults"))
+
+
+def test_the_smallest_says_which_trial_it_was_or_came_from():
+    block = explored("searched")
+    assert found_as(block) == "Shrunk from trial 26."
+    block["smallest"]["found_as"] = 25
+    assert found_as(block) == "Found as trial 25."

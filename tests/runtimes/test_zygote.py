@@ -107,7 +107,8 @@ print(open("/proc/self/mountinfo").read().count("overlay") > 3, os.uname().noden
 import signal
 print([(s.name, str(signal.getsignal(s))) for s in signal.valid_signals() if isinstance(s, signal.Signals)])
 print(signal.pthread_sigmask(signal.SIG_BLOCK, []))
-print([line for line in open("/proc/self/status") if line.startswith(("Sig", "Shd", "Threads", "NSpid"))])
+MINE = ("SigPnd", "SigBlk", "SigIgn", "SigCgt", "ShdPnd", "Threads", "NSpid")  # and not SigQ, which is the user's
+print([line for line in open("/proc/self/status") if line.startswith(MINE)])
 """,
     "an uncaught error": """
 import numpy

@@ -65,6 +65,11 @@ def call(server: Server, method: str, path: str) -> tuple[int, bytes]:
         return error.code, error.read()
 
 
+def told_of(server: Server, name: str) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(call(server, "GET", f"/_spot/jobs/{name}")[1])
+    return told
+
+
 def test_a_job_completes_and_its_model_is_in_s3(server: Server) -> None:
     sagemaker, name = client(server, "sagemaker"), name_of("completes")
     arn = sagemaker.create_training_job(**request(name))["TrainingJobArn"]
@@ -297,6 +302,32 @@ def test_a_job_has_its_run_folder_with_reports(server: Server) -> None:
         path.name for path in Path(told["folder"]).iterdir()
     }
     assert told["job"]["TrainingJobStatus"] == "Completed"
+
+
+def test_the_live_page_has_a_jobs_countdown_and_its_report(waiting: Server) -> None:
+    sagemaker, name = client(waiting, "sagemaker"), name_of("page")
+    sagemaker.create_training_job(**request(name, Tags=[{"Key": "spot-simulator:plan", "Value": "none warning:30"}]))
+    in_training(sagemaker, name)
+    assert told_of(waiting, name)["interruptible"]
+    assert call(waiting, "GET", f"/_spot/jobs/{name}/report")[0] == 404
+    call(waiting, "POST", f"/_spot/jobs/{name}/interrupt")
+    wait_until(lambda: told_of(waiting, name)["countdown"] is not None, "the notice")
+    coming = told_of(waiting, name)["countdown"]
+    assert coming["what"] == "SIGTERM"
+    assert timedelta(0) < datetime.fromisoformat(coming["at"]) - datetime.now(UTC) <= timedelta(seconds=30)
+    assert not told_of(waiting, name)["interruptible"]
+    sagemaker.stop_training_job(TrainingJobName=name)
+    assert waiting.register.named(name).reported.wait(60)
+    assert told_of(waiting, name)["verdict"] in ("survived", "failed", "error")
+    status, page = call(waiting, "GET", f"/_spot/jobs/{name}/report")
+    assert status == 200 and b"<html" in page
+
+
+def test_a_browser_gets_the_live_page_and_s3s_clients_their_buckets(server: Server) -> None:
+    asked = urllib.request.Request(server.endpoint_url + "/", headers={"Accept": "text/html,*/*"})
+    with urllib.request.urlopen(asked) as answer:
+        assert b"/_spot/jobs" in answer.read()
+    assert "Buckets" in client(server, "s3").list_buckets()
 
 
 def test_a_reset_forgets_jobs_and_objects(tmp_path: Path) -> None:

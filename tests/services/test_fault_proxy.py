@@ -263,6 +263,10 @@ def test_closing_ends_what_waits_for_an_answer(s3: S3Service, bucket: str) -> No
     assert ended.wait(30)
 
 
+def test_one_that_never_served_can_be_closed() -> None:
+    FaultProxy("http://127.0.0.1:9", WirePlan(())).close()
+
+
 def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 30
     while not condition():

@@ -267,7 +267,7 @@ def lay_out(spec: AttemptSpec, channels: bool = True) -> None:
         (ml / "input/config" / name).write_text(json.dumps(content))
     if job.source_dir is not None:
         _copy(job.source_dir, ml / "input/data/code")
-    else:
+    elif "code" not in job.channels:
         (ml / "input/data/code").mkdir(exist_ok=True)
     for channel, path in job.channels.items() if channels else ():
         _copy(path, ml / "input/data" / channel)

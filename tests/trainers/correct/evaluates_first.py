@@ -4,6 +4,7 @@ import contextlib
 import os
 import shelve
 import signal
+import tarfile
 import time
 
 
@@ -16,23 +17,24 @@ def terminated(signum, frame):
 
 
 signal.signal(signal.SIGTERM, terminated)
-DIR = "/opt/ml/checkpoints/shelf"
-os.makedirs(DIR, exist_ok=True)
+KEPT = "/opt/ml/checkpoints/shelf.tar"  # a shelf is several files, and files go to S3 one by one: one file of it all
 
 
 def keep(step, value):
     with shelve.open("/tmp/shelf") as db:
         db["step"], db["value"] = step, value
-    for name in os.listdir("/tmp"):
-        if name.startswith("shelf"):
-            with open(f"/tmp/{name}", "rb") as source, open(f"{DIR}/.{name}.tmp", "wb") as target:
-                target.write(source.read())
-            os.replace(f"{DIR}/.{name}.tmp", f"{DIR}/{name}")
+    with tarfile.open(f"{KEPT}.tmp", "w") as archive:
+        for name in os.listdir("/tmp"):
+            if name.startswith("shelf"):
+                archive.add(f"/tmp/{name}", name)
+    os.replace(f"{KEPT}.tmp", KEPT)
 
 
 step, value = 0, 2.0
-if os.listdir(DIR):
-    with shelve.open(f"{DIR}/shelf") as db:
+if os.path.exists(KEPT):
+    with tarfile.open(KEPT) as archive:
+        archive.extractall("/tmp", filter="data")
+    with shelve.open("/tmp/shelf") as db:
         step, value = db["step"], db["value"]
 print("step 0: sanity check ok, 2 batches", flush=True)
 time.sleep(0.2)
