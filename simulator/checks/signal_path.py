@@ -460,6 +460,7 @@ def _let_it_through(swallower: Hop, target: Hop, hops: Sequence[Hop]) -> str:
         entrypoint = f"ENTRYPOINT {json.dumps([_in_an_image(word) for word in words])}   # exec form"
         return f"{entrypoint}, in an image of your own and without SourceCode: the SDK's scripts pass nothing on"
     if swallower.kind is ProcessKind.TOOLKIT:
+        entrypoint = f"ENTRYPOINT {json.dumps([_in_an_image(word) for word in words])}   # exec form"
         return f"{entrypoint}, without the toolkit between, which passes nothing on"
     if is_shell(swallower.command):
         if " -c " in swallower.command:
@@ -481,13 +482,15 @@ def _wait_longer(launcher: Hop, target: Hop) -> str:
 
 
 def _as_typed(command: str) -> list[str]:
-    """A command as a person would write it: a Python by its name alone, and not endless."""
+    """A command as a person would write it: a Python by its name alone, without the toolkit's `--`, and not endless."""
     words = command.split()[:_FIX_WORDS]
-    return [program_of(command), *words[1:]] if program_of(command).startswith("python") else words
+    if not program_of(command).startswith("python"):
+        return words
+    return [program_of(command), *(words[2:] if words[1:2] == ["--"] else words[1:])]
 
 
 def _in_an_image(word: str) -> str:
-    """A script that the SDK found in its working directory, where an image keeps it (SAGEMAKER_SUBMIT_DIRECTORY)."""
+    """A script that was started in its working directory, where an image keeps it (SAGEMAKER_SUBMIT_DIRECTORY)."""
     return f"/opt/ml/code/{word}" if word.endswith(".py") and not word.startswith("/") else word
 
 

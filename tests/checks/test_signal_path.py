@@ -122,6 +122,13 @@ def test_the_sdks_driver_scripts_are_known_and_cannot_be_changed() -> None:
     assert "without SourceCode" in path.fix
 
 
+def test_the_toolkits_way_of_starting_a_script_is_told_as_a_person_would_type_it() -> None:
+    script = process(7, 1, "/opt/venv/bin/python -- train.py --epochs 3", catches_sigterm=True, pends_sigterm=False)
+    path = path_of([TOOLKIT, script], killed(TOOLKIT, script))
+    assert path.fix is not None
+    assert path.fix.startswith('ENTRYPOINT ["python", "/opt/ml/code/train.py", "--epochs", "3"]')
+
+
 def test_a_shell_swallows_it_also_where_no_handler_waits() -> None:
     path = path_of([SHELL, TRAINS_WITHOUT_HANDLER], killed(SHELL, TRAINS_WITHOUT_HANDLER))
     assert [(hop.got, hop.swallowed) for hop in path.hops] == [(False, True), (False, False)]

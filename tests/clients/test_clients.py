@@ -22,6 +22,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 PATIENCE_SECONDS = 300
+CLI_2 = Path("/usr/bin/aws")
 INTERRUPTED_ONCE = [
     *("Starting", "Downloading", "Training", "Interrupted"),
     *("Starting", "Downloading", "Training", "Uploading", "Completed"),
@@ -54,11 +55,12 @@ def clients() -> Path:
 
 @dataclass(frozen=True)
 class Launched:
-    """What came of a launch. `report` is the job's report.json."""
+    """What came of a launch. `report` is the first job's report.json, `log` what its first attempt printed."""
 
     output: str
     told: str
     report: dict[str, Any]
+    log: str
 
     @property
     def seen(self) -> dict[str, Any]:
@@ -72,11 +74,9 @@ class Launched:
         return {finding["rule"] for finding in self.report["findings"]}
 
 
-def launch(folder: Path, command: Sequence[str | Path], path: Path | None = None) -> Launched:
+def launch(folder: Path, command: Sequence[str | Path], **changes: str) -> Launched:
     """Run a command under `exec`, its spot jobs interrupted at their second checkpoint."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SAGEMAKER_SUPPRESS_V2_WARNING": "1"}
-    if path is not None:
-        environment["PATH"] = f"{path}{os.pathsep}{environment['PATH']}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SAGEMAKER_SUPPRESS_V2_WARNING": "1", **changes}
     done = subprocess.run(
         [
             *(sys.executable, "-m", "simulator", "exec", "--runtime", "local-mode", "--out", folder / "runs"),
@@ -93,7 +93,8 @@ def launch(folder: Path, command: Sequence[str | Path], path: Path | None = None
     assert done.returncode == 0
     reports = sorted((folder / "runs").glob("*/report.json"))
     assert reports
-    return Launched(done.stdout, done.stderr, json.loads(reports[0].read_text()))
+    log = (reports[0].parent / "logs" / "attempt-1.log").read_text()
+    return Launched(done.stdout, done.stderr, json.loads(reports[0].read_text()), log)
 
 
 def assert_interrupted_once_and_done(launched: Launched) -> None:
@@ -120,7 +121,7 @@ def test_sdk_2_estimator_s_toolkit_keeps_sigterm_from_the_script(
     launched = launch(tmp_path, command)
     assert_interrupted_once_and_done(launched)
     assert "SPOT005" in launched.rules  # a handler was there, and never ran
-    assert "leaving on SIGTERM" not in launched.output
+    assert "leaving on SIGTERM" not in launched.log
 
 
 def test_sdk_3_model_trainer(tmp_path: Path, training_image: str) -> None:
@@ -129,17 +130,42 @@ def test_sdk_3_model_trainer(tmp_path: Path, training_image: str) -> None:
     assert "SPOT005" in launched.rules  # its drivers pass nothing on either
 
 
-def test_boto3(tmp_path: Path, training_image: str) -> None:
-    launched = launch(tmp_path, [sys.executable, HERE / "launch/with_boto3.py", training_image])
+def test_boto3_and_a_script_that_is_pid_1_and_hears_sigterm(tmp_path: Path, training_image: str) -> None:
+    launched = launch(tmp_path, [sys.executable, HERE / "launch/with_boto3.py", HERE / "source", training_image])
     assert_interrupted_once_and_done(launched)
+    assert "SPOT005" not in launched.rules
+    assert "leaving on SIGTERM" in launched.log
 
 
-def test_the_aws_cli_creates_waits_describes_tails_and_stops(
-    tmp_path: Path, clients: Path, training_image: str
+def test_the_aws_cli_creates_waits_describes_and_stops(tmp_path: Path, clients: Path, training_image: str) -> None:
+    assert_the_cli_saw_it_all(launch_cli(tmp_path, clients, training_image))
+
+
+@pytest.mark.skipif(not CLI_2.exists(), reason="Debian's awscli, which is version 2, is not installed")
+def test_an_aws_cli_that_knows_no_endpoint_comes_in_by_the_proxy_and_tails_the_log(
+    tmp_path: Path, training_image: str
 ) -> None:
-    launched = launch(tmp_path, ["sh", HERE / "launch/aws_cli.sh", training_image], path=clients)
-    lines = launched.output.splitlines()
-    assert lines[1].split() == INTERRUPTED_ONCE
-    assert "model.tar.gz" in lines[2]
-    assert len(lines[3:6]) == 3 and all(line.startswith("20") for line in lines[3:6])
-    assert lines[-1].split()[-1] == "Stopped"
+    launched = launch_cli(tmp_path, CLI_2.parent, training_image, AWS_IGNORE_CONFIGURED_ENDPOINT_URLS="true")
+    assert_the_cli_saw_it_all(launched)
+    assert "logs.us-east-1.amazonaws.com" in launched.told
+
+
+def launch_cli(folder: Path, path: Path, image: str, **environment: str) -> Launched:
+    script = HERE / "launch" / "aws_cli.sh"
+    return launch(folder, ["sh", script, HERE / "source", image], PATH=f"{path}:{os.environ['PATH']}", **environment)
+
+
+def assert_the_cli_saw_it_all(launched: Launched) -> None:
+    transitions, listed, *tailed, stopped = launched.output.splitlines()
+    assert transitions.split() == INTERRUPTED_ONCE
+    assert "model.tar.gz" in listed
+    assert any("resuming from step" in line for line in tailed)
+    assert stopped == "Stopped"
+
+
+def test_the_lab_s_example_ends_with_what_spot_has_saved(tmp_path: Path, clients: Path, training_image: str) -> None:
+    launched = launch(
+        tmp_path, [clients / "python", ROOT / "docs/examples/managed_spot_training/managed_spot_training.py"]
+    )
+    assert "Training job completed" in launched.output
+    assert "Managed Spot Training savings:" in launched.output.strip().splitlines()[-1]

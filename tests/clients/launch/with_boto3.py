@@ -1,4 +1,4 @@
-"""boto3 alone: create_training_job, and its waiter; the image runs its own entrypoint."""
+"""boto3 alone: create_training_job and its waiter; the script is a channel, and PID 1 by ContainerEntrypoint."""
 
 import sys
 import time
@@ -6,13 +6,24 @@ import time
 import boto3
 from seen import tell
 
-sagemaker = boto3.client("sagemaker")
+s3, sagemaker = boto3.client("s3"), boto3.client("sagemaker")
 name = f"boto3-{int(time.time())}"
+s3.create_bucket(Bucket="launches")
+s3.upload_file(f"{sys.argv[1]}/train.py", "launches", "script/train.py")
 sagemaker.create_training_job(
     TrainingJobName=name,
     RoleArn="arn:aws:iam::123456789012:role/SageMakerRole",
-    AlgorithmSpecification={"TrainingImage": sys.argv[1], "TrainingInputMode": "File"},
-    HyperParameters={"epochs": "2", "step_seconds": "0.05", "save_every_steps": "5"},
+    AlgorithmSpecification={
+        "TrainingImage": sys.argv[2],
+        "TrainingInputMode": "File",
+        "ContainerEntrypoint": ["python3", "/opt/ml/input/data/script/train.py"],
+    },
+    InputDataConfig=[
+        {
+            "ChannelName": "script",
+            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://launches/script/"}},
+        }
+    ],
     OutputDataConfig={"S3OutputPath": "s3://launches/out"},
     ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5},
     EnableManagedSpotTraining=True,

@@ -1,4 +1,4 @@
-"""Counts to 60 and resumes: what a launch needs to be seen to work, and nothing that takes time."""
+"""Counts and resumes: what a launch needs to be seen to work, and nothing that takes time."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 CHECKPOINTS = Path("/opt/ml/checkpoints")
-STEPS = 60
+STEPS = int(json.loads(Path("/opt/ml/input/config/hyperparameters.json").read_text()).get("steps", 60))
 
 
 def leave(signum, frame):
