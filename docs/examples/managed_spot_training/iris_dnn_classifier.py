@@ -24,7 +24,8 @@ def build(learning_rate):
         + [keras.layers.Dense(units, activation="relu") for units in (10, 20, 10)]
         + [keras.layers.Dense(3, activation="softmax")]
     )
-    model.compile(keras.optimizers.Adagrad(learning_rate), "sparse_categorical_crossentropy", ["accuracy"])
+    optimizer = keras.optimizers.Adagrad(learning_rate)
+    model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 
