@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from simulator.app.laboratory import lab_spec, profiles_of, runtime_of, write_report
+from simulator.app.laboratory import GRACE_SECONDS, WARNING_SECONDS, lab_spec, profiles_of, runtime_of, write_report
 from simulator.app.runtimes import fit_job
 from simulator.app.settings import Settings, load_settings
 from simulator.app.simulate import Result, plan_and_job
@@ -71,8 +71,14 @@ class ExploreOptions:
 
 
 def explore_settings(config: Path | None, overrides: Mapping[str, Any]) -> Settings:
-    """The settings of a search: those of `run`, compared with the uninterrupted runs. Raises UsageError."""
-    return load_settings(config, {**overrides, "baseline": True})
+    """The settings of a search: those of `run`, with a short notice and grace, and compared with the uninterrupted
+    runs. Raises UsageError."""
+    settings = load_settings(config, {**overrides, "baseline": True})
+    short = {
+        "warning": WARNING_SECONDS if settings.warning is None else settings.warning,
+        "grace": GRACE_SECONDS if settings.grace is None else settings.grace,
+    }
+    return settings.model_copy(update=short)
 
 
 def explore(settings: Settings, options: ExploreOptions) -> Result:

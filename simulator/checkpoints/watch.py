@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,9 @@ from watchdog.events import (
 from watchdog.observers import Observer
 
 from simulator.checkpoints.folder import is_never_uploaded
+
+logging.getLogger("watchdog.observers.inotify").setLevel(logging.CRITICAL)
+# Its one message says that a watch was ended while it was asked for news, which is how all of ours end.
 
 STOP_SECONDS = 2.0
 # No FileModifiedEvent: it comes for each write() call, and the looks see growth soon enough.

@@ -14,13 +14,14 @@ _KEY = "CheckpointConfig"
 def check(evidence: Evidence) -> list[Finding]:
     """A finding when the job has no CheckpointConfig."""
     started = evidence.started
-    if _KEY not in started or started[_KEY]:
+    if _KEY not in started or started[_KEY] or not started.get("EnableManagedSpotTraining", True):
         return []
+    nothing = "" if evidence.timeline.attempts else " Nothing was started."
     return [
         RULE.finding(
             0,
             "The job asks for spot instances and has no CheckpointConfig: whatever its script saves, nothing is copied "
-            "to S3, and every interruption costs all work. Nothing was started.",
+            f"to S3, and every interruption costs all work.{nothing}",
             {"job": str(started.get("job", "")), "EnableManagedSpotTraining": True, _KEY: None},
         )
     ]

@@ -75,6 +75,7 @@ class TrainingJob:
     arguments: Sequence[str] = ()  # ContainerArguments, in place of `train`; or those of the entry script
     channel_configs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # of inputdataconfig.json
     region: str = REGION
+    spot: bool = True  # EnableManagedSpotTraining
     has_checkpoints: bool = True  # False: the request had no CheckpointConfig, and nothing is synced
 
     def __post_init__(self) -> None:

@@ -40,6 +40,7 @@ def asked_for(job: TrainingJob, plan: Plan, runtime: str, fidelity_lost: Sequenc
         "job": job.TrainingJobName,
         "CheckpointConfig": asdict(job.CheckpointConfig) if job.has_checkpoints else None,
         "StoppingCondition": asdict(job.StoppingCondition),
+        "EnableManagedSpotTraining": job.spot,
         "interruptions": [trigger.text for trigger in plan.interruptions],
         "profile": asdict(plan.profile),
         "restart_delay_seconds": plan.restart_delay_seconds,

@@ -115,6 +115,20 @@ def nothing_was_left(history: History, state: CrashState) -> bool:
     return not any(at > began + SEEN_SECONDS for at in history.logged_at)
 
 
+def whole_save_in(history: History, state: CrashState) -> tuple[str, ...]:
+    """The files of the newest save that is wholly there, each as it was saved; of those that only name others, as an
+    index does, any version. What is elsewhere saved with them has to be there in some version too."""
+    operations, there = history.operations, {family(path) for path in state.objects}
+    for save, needed in reversed(list(zip(history.saves, history.needed, strict=True))):
+        files = [operations[index] for index in save]
+        intact = all(
+            state.objects.get(file.path) == file.digest or (file.names and file.path in state.objects) for file in files
+        )
+        if intact and state.had(save) and needed <= there:
+            return tuple(file.path for file in files)
+    return ()
+
+
 def _uploads_by_family(operations: Sequence[Operation]) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for index, operation in enumerate(operations):

@@ -27,7 +27,8 @@ from simulator.explore.fault_verdict import judge_fault
 from simulator.explore.faults import Faults
 from simulator.explore.harm import harmed
 from simulator.explore.recording import Recording, RunRecording
-from simulator.explore.splice import judge_state, spliced
+from simulator.explore.splice import spliced
+from simulator.explore.state_verdict import judge_state
 from simulator.explore.states import CrashState
 from simulator.explore.trial import Outcome, Schedule, Trial, TrialResult, result_of
 from simulator.runtimes.ownership import make_scratch

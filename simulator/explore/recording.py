@@ -17,7 +17,14 @@ from simulator.core.errors import UsageError
 from simulator.core.timeline import Event, Kind, Timeline, from_jsonl
 from simulator.explore.archive import Archive, ArchivingStore
 from simulator.explore.operations import Act, Cut, Operation, Writing, operations_of, sizes_of
-from simulator.explore.states import CrashState, History, crash_states, nothing_was_left, nothing_was_saved
+from simulator.explore.states import (
+    CrashState,
+    History,
+    crash_states,
+    nothing_was_left,
+    nothing_was_saved,
+    whole_save_in,
+)
 from simulator.explore.text_index import names_in
 from simulator.explore.writings import WritingWatch
 
@@ -60,6 +67,10 @@ class Recording:
     def nothing_was_left(self, state: CrashState) -> bool:
         """Whether a state holds the last save of a training that was done with it."""
         return nothing_was_left(self.history, state)
+
+    def whole_save_in(self, state: CrashState) -> tuple[str, ...]:
+        """The files of the newest save that a state holds as a whole; none where it holds no such."""
+        return whole_save_in(self.history, state)
 
     def fill(self, store: ObjectStore, state: CrashState) -> None:
         """Put a state's objects into an empty store. Raises FileNotFoundError where the archive lacks one, and the

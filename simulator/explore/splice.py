@@ -11,97 +11,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from simulator.checks import Severity, torn_checkpoint
 from simulator.core.lifecycle import MESSAGES, SecondaryStatus
 from simulator.core.plan import PROFILES
 from simulator.core.timeline import Event, Kind, Timeline
 from simulator.explore.operations import Act, Operation
 from simulator.explore.recording import Recording, as_manifest
-from simulator.explore.states import CrashState, StateKind, Torn
-from simulator.verdict import Answer, Baseline, JudgeOptions, Reason, Verdict, judge
+from simulator.explore.states import CrashState, Torn
 
 PROFILE = PROFILES["sudden"]
 KILLED_CODE = 137  # 128 + SIGKILL
 RESTART_SECONDS = 0.1
-PROGRESS_TIER = 3  # the weakest proof: it continued
 _MOMENT = 0.0001
-_STARTED_ANEW = frozenset({"SPOT001", "SPOT002", "SPOT003", "SPOT007"})
-_DONE = Reason(
-    "the script survived",
-    "S3 held the last save of a finished training, and the attempt left the same model as the uninterrupted run",
-    "try a state in the middle of training",
-)
-_NOTHING_SAVED = Reason(
-    "the job completed from the start",
-    "no save had wholly reached S3 when the instance went, so that there was nothing to resume from",
-    "save a first checkpoint sooner, to have less at risk",
-)
 FILE_KINDS = (Kind.FILE_CHANGED, Kind.FILE_SETTLED, Kind.FILE_DELETED)
 _AFTERWARDS = frozenset(
     {Kind.PROCESS_EXITED, Kind.MODEL_FILES, Kind.WRITTEN_PATHS, Kind.FILE_WRITERS, Kind.ATTEMPT_ENDED, Kind.KILLED}
 )
 """What is only told once an attempt has ended."""
-
-
-def judge_state(
-    recording: Recording,
-    state: CrashState,
-    resumed: Timeline,
-    baselines: Sequence[Timeline] = (),
-    options: JudgeOptions | None = None,
-) -> Verdict:
-    """What an attempt at a state shows of the script. `resumed`: the run of one attempt, not interrupted, whose store
-    held the state.
-
-    Where no save had wholly reached S3, beginning at the start is no fault and nothing was at stake. Where nothing was
-    left to train, as the last save was there, the model that the attempt left is what shows that it survived."""
-    timeline = spliced(recording, state, resumed)
-    verdict = judge(timeline, options=options, baseline=Baseline(list(baselines)) if baselines else None)
-    if recording.nothing_was_saved(state):
-        return _without_blame(verdict)
-    if state.kind is StateKind.MIXED and verdict.verdict is Answer.FAILED:
-        return _explained(verdict, state)
-    if verdict.verdict is Answer.ERROR and verdict.completed:
-        was_over = recording.nothing_was_left(state)
-        same_model = bool(_models(resumed)) and _models(resumed) == _models(recording.timeline)
-        if same_model and (was_over or not resumed.of(Kind.METRIC)):
-            shown = [_DONE.why]
-            return replace(verdict, verdict=Answer.SURVIVED, reason=_DONE, tier=PROGRESS_TIER, tier_evidence=shown)
-        if was_over:
-            return replace(verdict, at_stake=False)
-    return verdict
-
-
-def _without_blame(verdict: Verdict) -> Verdict:
-    """The verdict of a state in which there was nothing to resume from."""
-    findings = [one for one in verdict.findings if one.rule not in _STARTED_ANEW or one.severity is not Severity.ERROR]
-    if any(one.severity is Severity.ERROR for one in findings) or not verdict.completed:
-        return verdict
-    if verdict.verdict is Answer.FAILED:
-        return replace(verdict, verdict=Answer.ERROR, reason=_NOTHING_SAVED, findings=findings, at_stake=False)
-    return replace(verdict, at_stake=False)
-
-
-def _explained(verdict: Verdict, state: CrashState) -> Verdict:
-    """A run that went wrong on files of two saves did so because of them: what diverged is told with that."""
-    told = {
-        finding.message: replace(
-            finding,
-            message=f"S3 held files of two saves ({state.how}), and attempt 2 went on from them: {finding.message}",
-            fix=torn_checkpoint.ONE_SAVE,
-        )
-        for finding in verdict.findings
-        if finding.rule == "SPOT008" and finding.severity is Severity.ERROR
-    }
-    reason = verdict.reason
-    if reason.why in told:
-        reason = replace(reason, why=told[reason.why].message)
-    return replace(verdict, reason=reason, findings=[told.get(one.message, one) for one in verdict.findings])
-
-
-def _models(timeline: Timeline) -> Mapping[str, Any] | None:
-    told = timeline.last(Kind.MODEL_FILES)
-    return None if told is None else told.data["files"]
 
 
 def spliced(recording: Recording, state: CrashState, resumed: Timeline) -> Timeline:

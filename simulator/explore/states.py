@@ -18,11 +18,21 @@ from simulator.explore.crash_state import (
     Torn,
     nothing_was_left,
     nothing_was_saved,
+    whole_save_in,
 )
 from simulator.explore.operations import Act, Operation
 from simulator.explore.state_kinds import told
 
-__all__ = ["CrashState", "History", "StateKind", "Torn", "crash_states", "nothing_was_left", "nothing_was_saved"]
+__all__ = [
+    "CrashState",
+    "History",
+    "StateKind",
+    "Torn",
+    "crash_states",
+    "nothing_was_left",
+    "nothing_was_saved",
+    "whole_save_in",
+]
 
 BOUND = 3  # so many operations are looked at beyond a prefix
 IN_FLIGHT_SECONDS = 2.0

@@ -58,7 +58,7 @@ def describe_job(record: Described) -> dict[str, Any]:
         },
         "ResourceConfig": {"InstanceCount": len(job.hosts)},
         "StoppingCondition": {key: value for key, value in asdict(job.StoppingCondition).items() if value is not None},
-        "EnableManagedSpotTraining": True,
+        "EnableManagedSpotTraining": job.spot,
         **({"CheckpointConfig": asdict(job.CheckpointConfig)} if _has_checkpoints(timeline) else {}),
         "Environment": dict(job.Environment),
         "TrainingTimeInSeconds": round(money.training_seconds),

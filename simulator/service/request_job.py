@@ -70,6 +70,7 @@ def job_of_request(request: Mapping[str, Any], region: str) -> TrainingJob:
         arguments=tuple(algorithm.get("ContainerArguments", ())),
         channel_configs={channel["ChannelName"]: _channel_config(channel) for channel in _channels(request)},
         region=region,
+        spot=bool(request.get("EnableManagedSpotTraining")),
         has_checkpoints=checkpoints is not None,
     )
 

@@ -33,3 +33,16 @@ def test_a_job_with_one_or_of_which_nothing_is_told_is_acquitted(fields: dict[st
 
 def test_a_run_that_was_made_is_acquitted() -> None:
     assert spot_without_checkpoints.check(interrupted(51, save_every=10).evidence()) == []
+
+
+def test_a_job_that_asks_for_no_spot_is_acquitted() -> None:
+    timeline = asked(CheckpointConfig=None, EnableManagedSpotTraining=False)
+    assert spot_without_checkpoints.check(Evidence(timeline)) == []
+
+
+def test_a_job_that_ran_all_the_same_is_not_said_not_to_have_started() -> None:
+    timeline = asked(CheckpointConfig=None, EnableManagedSpotTraining=True)
+    told = only(spot_without_checkpoints.check(Evidence(timeline))).message
+    assert told.endswith("Nothing was started.")
+    timeline.append(Event(0.2, Kind.ATTEMPT_STARTED, 1, {"host": "algo-1"}))
+    assert "Nothing was started" not in only(spot_without_checkpoints.check(Evidence(timeline))).message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -235,3 +236,27 @@ def test_without_a_checkpoint_config_nothing_is_synced(tmp_path: Path) -> None:
     job = Outside(tmp_path, saves, store=NoStore(), has_checkpoints=False)
     assert job.ended()[-1] == "Completed"
     assert job.timeline.first(Kind.UPLOAD_STARTED) is None
+
+
+def test_a_script_that_fails_as_its_stop_comes_has_failed(tmp_path: Path) -> None:
+    leaving = threading.Event()
+
+    class LeavesFirst(FakeAttempt):
+        def signal(self, signum: signal.Signals) -> bool:
+            leaving.set()
+            self.wait(None)
+            return super().signal(signum)
+
+    class Runtime(FakeRuntime):
+        def start(self, spec: AttemptSpec) -> FakeAttempt:
+            return LeavesFirst(spec, self._script)
+
+    def fails(container: Container) -> int:
+        leaving.wait(SECONDS)
+        return 7
+
+    job = Outside(tmp_path, fails, runtime=Runtime(fails))
+    job.await_event(Kind.PROCESS_STARTED)
+    job.run.stop()
+    assert job.ended()[-2:] == ["Stopping", "Failed"]
+    assert job.error is None

@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
                     file.write(json.dumps(as_fields(found)) + "\n")
     line, perfect = summary(done)
     if "write" in options and not words:
-        PAGE.write_text(page(done))
+        PAGE.write_text(page(done, gathered=bool(earlier)))
     print(line)
     return 0 if perfect else 1
 

@@ -26,6 +26,9 @@ This page is written by that command (`--write`). Times are from a machine that 
 """
 
 
+_GATHERED = "Gathered from several runs of the command, between which the program and this table changed"
+
+
 def summary(done: Sequence[Row]) -> tuple[str, bool]:
     """The last line, and whether all is as the table has it. What could not be run here counts for nothing."""
     ran = [(row, found) for row, found in done if not found.not_run]
@@ -37,14 +40,14 @@ def summary(done: Sequence[Row]) -> tuple[str, bool]:
     return line, caught == len(faulty) and not false
 
 
-def page(done: Sequence[Row]) -> str:
-    """The page's text."""
+def page(done: Sequence[Row], gathered: bool = False) -> str:
+    """The page's text. `gathered`: not all of it is from one run of the command."""
     ordered = sorted(done, key=lambda pair: pair[0].trainer.script)
     line, _ = summary(done)
     return "\n".join(
         [
             _HEAD,
-            f"Last run: **{line}**.",
+            f"{_GATHERED if gathered else 'Last run'}: **{line}**.",
             "",
             "## Faulty trainers",
             "",
@@ -69,15 +72,19 @@ def _faulty(row: Searched, found: Found) -> str:
     if not found.first:
         return _line(*cells, "–", f"{found.trials} trials, {found.seconds:g} s", "–", "–", "not found")
     after = f"{found.trials} trials, {found.seconds:g} s"
-    answer = found.wrong(row) or "found"
+    answer = found.wrong(row) or ("found" if row.trainer.errors & set(found.rules) else _by_another_rule(row))
     return _line(*cells, _code(found.first), after, _code(found.smallest), " ".join(found.rules), answer)
+
+
+def _by_another_rule(row: Searched) -> str:
+    return f"found, though not by {' '.join(sorted(row.trainer.errors))}, its rule in the corpus"
 
 
 def _correct(row: Searched, found: Found) -> str:
     cells = [f"`{row.trainer.script}`", ", ".join(row.profiles)]
     if found.not_run:
         return _line(*cells, found.not_run, "", "")
-    return _line(*cells, str(found.trials), str(found.schedules), found.wrong(row) or "survived")
+    return _line(*cells, str(found.trials), str(found.schedules), found.wrong(row) or "no failure")
 
 
 def _code(schedule: str) -> str:

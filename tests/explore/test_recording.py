@@ -23,7 +23,7 @@ from simulator.engine.job_run import EngineOptions, JobRun
 from simulator.engine.recorder import Recorder
 from simulator.explore.archive import Archive
 from simulator.explore.recording import Recording, RunRecording
-from simulator.explore.splice import judge_state
+from simulator.explore.state_verdict import judge_state
 from simulator.explore.states import CrashState, StateKind
 from simulator.explore.text_index import names_in
 from simulator.explore.trial import SOUND, Outcome, Schedule, Trial, result_of

@@ -13,7 +13,8 @@ from simulator.core.timeline import Event, Kind, Timeline
 from simulator.explore.archive import Archive
 from simulator.explore.operations import Cut, Writing, operations_of
 from simulator.explore.recording import Recording
-from simulator.explore.splice import judge_state, spliced
+from simulator.explore.splice import spliced
+from simulator.explore.state_verdict import judge_state
 from simulator.explore.states import CrashState
 from simulator.verdict import Answer
 

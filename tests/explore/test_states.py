@@ -18,6 +18,7 @@ from simulator.explore.states import (
     crash_states,
     nothing_was_left,
     nothing_was_saved,
+    whole_save_in,
 )
 
 
@@ -171,6 +172,29 @@ def test_a_file_that_comes_once_is_no_companion_that_is_waited_for() -> None:
     first = next(state for state in crash_states(run) if state.objects == {"w": "w@1"})
 
     assert not nothing_was_saved(run, first)
+
+
+def test_a_save_is_whole_although_an_index_names_a_newer_one_that_never_came() -> None:
+    run = history(
+        put("ckpt-1.data", 1),
+        put("checkpoint", 1.1, "names 1", names=("ckpt-1.data",)),
+        put("checkpoint", 11, "names 2", names=("ckpt-2.data",)),
+        put("ckpt-2.data", 11.1),
+        logged_at=(0.5, 5, 9, 20),
+    )
+    early, late = (next(state for state in crash_states(run) if state.after == after) for after in (1, 3))
+
+    assert whole_save_in(run, early) == ()
+    assert whole_save_in(run, late) == ("ckpt-1.data", "checkpoint")
+
+
+def test_a_save_is_not_whole_once_one_of_its_files_was_deleted_or_written_over() -> None:
+    run = two_saves()
+    mixed = next(state for state in crash_states(run) if state.objects == {"w": "w2", "s": "s1"})
+    deleting = history(put("a", 1), put("b", 1.1), delete("a", 9), logged_at=(0.5, 5))
+    deleted = next(state for state in crash_states(deleting) if state.objects == {"b": "b@1.1"} and state.after == 3)
+
+    assert whole_save_in(run, mixed) == whole_save_in(deleting, deleted) == ()
 
 
 def test_a_large_file_that_never_arrived_is_a_multipart_upload_never_completed() -> None:

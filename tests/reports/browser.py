@@ -32,6 +32,10 @@ class Page:
 
     def open(self, file: Path, width: int = 1100, scheme: str = "light") -> None:
         """Open a file. `scheme` is what the reader's system prefers."""
+        self.visit(file.resolve().as_uri(), width, scheme)
+
+    def visit(self, url: str, width: int = 1100, scheme: str = "light") -> None:
+        """Open what a server on this machine gives."""
         size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
         self._driver.get("about:blank")
         self._driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
@@ -39,7 +43,7 @@ class Page:
         self._driver.execute_cdp_cmd("Emulation.setEmulatedMedia", preference)
         self._driver.get_log("browser")
         self._driver.get_log("performance")
-        self._driver.get(file.resolve().as_uri())
+        self._driver.get(url)
 
     def ask(self, expression: str) -> Any:
         """The value of a JavaScript expression in the page."""

@@ -293,6 +293,28 @@ def test_a_job_that_waits_too_long_for_capacity_exceeds_its_wait(tmp_path: Path)
     assert (told["TrainingJobStatus"], told["SecondaryStatus"]) == ("Stopped", "MaxWaitTimeExceeded")
 
 
+def test_a_job_that_trains_too_long_exceeds_its_runtime_and_keeps_its_model(waiting: Server) -> None:
+    sagemaker, name = client(waiting, "sagemaker"), name_of("runtime")
+    condition = {"MaxRuntimeInSeconds": 1, "MaxWaitTimeInSeconds": 60}
+    sagemaker.create_training_job(**request(name, StoppingCondition=condition))
+    told = ended(sagemaker, name)
+    assert statuses(told) == ["Starting", "Downloading", "Training", "Stopping", "MaxRuntimeExceeded"]
+    assert (told["TrainingJobStatus"], told["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+    client(waiting, "s3").head_object(Bucket=BUCKET, Key=f"out/{name}/output/model.tar.gz")
+
+
+def test_spot_without_checkpoints_runs_as_the_service_runs_it_and_is_found_at_fault(server: Server) -> None:
+    sagemaker, name = client(server, "sagemaker"), name_of("unkept")
+    asked = request(name)
+    del asked["CheckpointConfig"]
+    sagemaker.create_training_job(**asked)
+    assert ended(sagemaker, name)["TrainingJobStatus"] == "Completed"
+    entry = server.register.named(name)
+    assert entry.reported.wait(60) and entry.folder is not None
+    report = json.loads((entry.folder / "report.json").read_text())
+    assert [finding["rule"] for finding in report["findings"]] == ["SPOT016"]
+
+
 def test_a_job_has_its_run_folder_with_reports(server: Server) -> None:
     sagemaker, name = client(server, "sagemaker"), name_of("folder")
     sagemaker.create_training_job(**request(name))
