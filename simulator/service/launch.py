@@ -60,6 +60,6 @@ def _tell_jobs(entries: Sequence[JobEntry]) -> None:
 
 def _tell_hosts(place: Place) -> None:
     rows = place.ledger.rows()
-    tell("hosts that the command tried to reach, none of which was reached:" if rows else "no host but this machine")
+    tell("hosts that the command tried to reach through the proxy:" if rows else "no host but this machine")
     for line in describe(rows):
         tell(line)

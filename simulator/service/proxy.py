@@ -10,6 +10,7 @@ from __future__ import annotations
 import http.client
 import logging
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Iterable, Mapping
@@ -142,9 +143,8 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that left, or does not trust us, is no error of ours; anything else is shown."""
-        error = sys.exception()
-        if not isinstance(error, OSError):
+        """A client that left, does not trust us or sent no HTTP is no error of ours; anything else is shown."""
+        if not isinstance(sys.exception(), OSError | ValueError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
@@ -180,6 +180,14 @@ class _Handler(proxy3.ProxyRequestHandler):  # type: ignore[misc]  # moto gives 
         self.rfile = self.connection.makefile("rb", self.rbufsize)
         self.wfile = self.connection.makefile("wb", self.wbufsize)
         self.close_connection = False
+
+    def _get_host_and_path(self, req: Any) -> tuple[str, str]:
+        """moto's hook: scheme and host, and the path with its query. A plain request to a proxy names both in one."""
+        scheme = "https" if isinstance(self.connection, ssl.SSLSocket) else "http"
+        named = urlsplit(req.path)
+        if named.scheme and named.netloc:
+            return f"{scheme}://{named.netloc}", req.path[len(named.scheme) + len("://") + len(named.netloc) :] or "/"
+        return f"{scheme}://{req.headers.get('Host', '')}", req.path
 
     def _say_refused(self, host: str) -> None:
         status, headers, text = refusal(host)

@@ -62,6 +62,18 @@ def test_a_job_that_the_command_leaves_running_is_named_and_ends_with_it(tmp_pat
     assert (tmp_path / "runs" / "left-running" / "report.json").is_file()
 
 
+def test_sigterm_ends_the_command_and_then_what_was_started_for_it(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    sleeps = "import os, time; print(os.environ['AWS_CA_BUNDLE'], 'ready', flush=True); time.sleep(600)"
+    with harness(said, "exec", "--runtime", "process", "--", sys.executable, "-c", sleeps) as running:
+        wait_for(running, said, "ready")
+        bundle = next(Path(line.split()[0]) for line in said.read_text().splitlines() if line.endswith("ready"))
+        assert bundle.is_file()
+        running.terminate()
+        assert running.wait(60) == 128 + 15
+    assert not bundle.parent.exists()
+
+
 def test_a_command_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     done = exec_here(tmp_path, ["no-such-command"])
     assert done.returncode == 2

@@ -134,15 +134,28 @@ def test_a_client_that_does_not_trust_it_learns_nothing_and_the_proxy_lives_on(h
 
 
 @pytest.mark.parametrize(
-    "bytes_sent", [b"", b"\0\1\2\r\n\r\n", b"CONNECT x\r\n\r\n", b"CONNECT :99999999 HTTP/1.1\r\n\r\n"]
+    "bytes_sent",
+    [
+        b"",
+        b"\0\1\2\r\n\r\n",
+        b"CONNECT x\r\n\r\n",
+        b"CONNECT :99999999 HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET http://[::1 HTTP/1.1\r\n\r\n",
+        b"POST http://sts.amazonaws.com/ HTTP/1.1\r\nContent-Length: many\r\n\r\n",
+        b"POST http://sts.amazonaws.com/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nmany\r\n",
+    ],
 )
-def test_what_is_no_request_is_survived(here: Served, bytes_sent: bytes) -> None:
+def test_what_is_no_request_is_survived_and_nobody_s_error(
+    here: Served, bytes_sent: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
     proxy = urlsplit(here.proxy)
     with socket.create_connection((proxy.hostname, proxy.port), timeout=10) as connection:
         connection.sendall(bytes_sent)
         connection.shutdown(socket.SHUT_WR)
         while connection.recv(4096):
             pass
+    assert "Traceback" not in capfd.readouterr().err
     assert here.client("sts", "proxy").get_caller_identity()["Account"] == "123456789012"
 
 
