@@ -34,17 +34,41 @@ make_folders() {
 }
 make_folders
 
+# All overlays by one program, from a table; 0 where that did it. "volatile": the instance is thrown away, so nothing
+# need be written out when it goes (that took seconds).
+overlay_all() {
+  case $instance in *[[:space:]\\#]*) return 1 ;; esac  # such characters have a meaning in the table
+  for top in /*; do
+    [ ! -L "$top" ] && [ -d "$top" ] || continue
+    case $top in
+      /proc | /tmp | /dev | /sys) ;;
+      *[[:space:]\\#]*) return 1 ;;
+      *)
+        layers="lowerdir=$top,upperdir=$instance/upper$top,workdir=$instance/work$top,volatile"
+        echo "overlay $root$top overlay $layers 0 0"
+        ;;
+    esac
+  done >"$instance/mounts"
+  mount -a -T "$instance/mounts" 2>/dev/null
+}
+
+# What stands already is left alone; the rest is an overlay that is written out, or read-only.
+overlay_one() {
+  while read -r _ place _; do
+    [ "$place" != "$root$1" ] || return 0
+  done </proc/self/mounts
+  layers="lowerdir=$1,upperdir=$instance/upper$1,workdir=$instance/work$1"
+  mount -t overlay overlay -o "$layers,volatile" "$root$1" 2>/dev/null ||
+    mount -t overlay overlay -o "$layers" "$root$1" 2>/dev/null || read_only "$1"
+}
+
+overlay_all && all=yes || all=no
 for top in /*; do
   [ ! -L "$top" ] && [ -d "$top" ] || continue
   case $top in
     /proc | /tmp) ;;
     /dev | /sys) mount --rbind "$top" "$root$top" ;;
-    *)
-      layers="lowerdir=$top,upperdir=$instance/upper$top,workdir=$instance/work$top"
-      # volatile: the instance is thrown away, so nothing need be written out when it goes (that took seconds)
-      mount -t overlay overlay -o "$layers,volatile" "$root$top" 2>/dev/null ||
-        mount -t overlay overlay -o "$layers" "$root$top" 2>/dev/null || read_only "$top"
-      ;;
+    *) [ $all = yes ] || overlay_one "$top" ;;
   esac
 done
 
