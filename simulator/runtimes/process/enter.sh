@@ -34,58 +34,75 @@ make_folders() {
 }
 make_folders
 
-# All overlays by one program, from a table; 0 where that did it. "volatile": the instance is thrown away, so nothing
-# need be written out when it goes (that took seconds).
-overlay_all() {
-  case $instance in *[[:space:]\\#]*) return 1 ;; esac  # such characters have a meaning in the table
+# "volatile": the instance is thrown away, so nothing need be written out when it goes (that took seconds).
+layers_of() {
+  layers="lowerdir=$1,upperdir=$instance/upper$1,workdir=$instance/work$1"
+}
+
+# The whole view as a table for `mount -a`: one program in place of twenty.
+table() {
   for top in /*; do
     [ ! -L "$top" ] && [ -d "$top" ] || continue
     case $top in
-      /proc | /tmp | /dev | /sys) ;;
-      *[[:space:]\\#]*) return 1 ;;
-      *)
-        layers="lowerdir=$top,upperdir=$instance/upper$top,workdir=$instance/work$top,volatile"
-        echo "overlay $root$top overlay $layers 0 0"
-        ;;
+      /proc | /tmp) ;;
+      /dev | /sys) echo "$top $root$top none rbind 0 0" ;;
+      *) layers_of "$top" && echo "overlay $root$top overlay $layers,volatile 0 0" ;;
     esac
-  done >"$instance/mounts"
-  mount -a -T "$instance/mounts" 2>/dev/null
+  done
+  echo "shm $root/dev/shm tmpfs nofail 0 0"
+  echo "$instance/tmp $root/tmp none bind 0 0"
+  echo "proc $root/proc proc defaults 0 0"
 }
 
-# What stands already is left alone; the rest is an overlay that is written out, or read-only.
-overlay_one() {
+# Characters that have a meaning in the table: then everything is mounted one by one.
+is_plain() {
+  case $instance in *[[:space:]\\#]*) return 1 ;; esac
+  for top in /*; do
+    case $top in *[[:space:]\\#]*) return 1 ;; esac
+  done
+}
+
+is_mounted() {
   while read -r _ place _; do
     [ "$place" != "$root$1" ] || return 0
   done </proc/self/mounts
-  layers="lowerdir=$1,upperdir=$instance/upper$1,workdir=$instance/work$1"
+  return 1
+}
+
+overlay() {
+  layers_of "$1"
   mount -t overlay overlay -o "$layers,volatile" "$root$1" 2>/dev/null ||
     mount -t overlay overlay -o "$layers" "$root$1" 2>/dev/null || read_only "$1"
 }
 
-overlay_all && all=yes || all=no
-for top in /*; do
-  [ ! -L "$top" ] && [ -d "$top" ] || continue
-  case $top in
-    /proc | /tmp) ;;
-    /dev | /sys) mount --rbind "$top" "$root$top" ;;
-    *) [ $all = yes ] || overlay_one "$top" ;;
-  esac
-done
+one_by_one() {
+  for top in /*; do
+    [ ! -L "$top" ] && [ -d "$top" ] || continue
+    case $top in
+      /proc | /tmp) ;;
+      /dev | /sys) is_mounted "$top" || mount --rbind "$top" "$root$top" ;;
+      *) is_mounted "$top" || overlay "$top" ;;
+    esac
+  done
+  mount -t tmpfs shm "$root/dev/shm" 2>/dev/null || true
+  is_mounted /tmp || mount --bind "$instance/tmp" "$root/tmp"
+  is_mounted /proc || mount -t proc proc "$root/proc"
+}
 
-mount -t tmpfs shm "$root/dev/shm" 2>/dev/null || true
-mount --bind "$instance/tmp" "$root/tmp"
+{ is_plain && table >"$instance/mounts" && mount -a -T "$instance/mounts" 2>/dev/null; } || one_by_one
+
 rest=$kept
 while [ -n "$rest" ]; do
   one=${rest%%:*}
   rest=${rest#"$one"} rest=${rest#:}
   mkdir -p "$root$one" && read_only "$one"
 done
-mkdir -p "$root/opt/ml" 2>/dev/null || mount -t tmpfs opt "$root/opt" && mkdir -p "$root/opt/ml"
+[ -d "$root/opt/ml" ] || mkdir -p "$root/opt/ml" 2>/dev/null ||
+  { mount -t tmpfs opt "$root/opt" && mkdir -p "$root/opt/ml"; }
 mount --bind "$instance/ml" "$root/opt/ml"
 [ -d "$root$local_path" ] || mkdir -p "$root$local_path"
 mount --bind "$instance/checkpoints" "$root$local_path"
-mount -t proc proc "$root/proc"
-hostname "$host" 2>/dev/null || true
+{ echo "$host" >/proc/sys/kernel/hostname; } 2>/dev/null || hostname "$host" 2>/dev/null || true
 [ "$mode" != build ] || exit 0
 shift 7
 if [ "$mode" = keep ]; then
