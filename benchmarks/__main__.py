@@ -37,8 +37,8 @@ have carried every file there and back. Lag is the time from a script's `close()
 ## Schedules a minute
 
 The bundled trainer, 60 steps of iris, lost without notice once its first checkpoint is in S3, and run to its end:
-attempt, restore, attempt, verdict. One at a time, with the folder store, as `explore` has them; a search runs as many
-at once as it has cores. *Ready* is what comes once before: of a zygote, the imports.
+attempt, restore, attempt, verdict. As `explore` runs them: through its pool, as many at a time as there are cores, with
+the folder store. Workers, and zygotes with their imports, are there before the time is taken.
 
 {schedules}
 

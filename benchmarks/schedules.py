@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,19 +12,20 @@ from simulator.app.bundled import bundled_job
 from simulator.core.job import CheckpointConfig, TrainingJob
 from simulator.core.metrics import DEFAULT_METRICS
 from simulator.core.plan import PROFILES
-from simulator.explore.laboratory import Laboratory, LabSpec, Start, StoreKind
+from simulator.explore.laboratory import LabSpec, Start, StoreKind
+from simulator.explore.pool import Backend, Run, default_jobs, open_pool
 from simulator.explore.trial import Outcome, Schedule, Trial
 from simulator.images import ensure_training_image
 from simulator.runtimes.port import RuntimeName
 
 ROUNDS = 5
 STEPS = {"epochs": "6", "save_every_steps": "20"}  # 60 steps of iris
-TRIAL = Trial(1, Schedule(("uploaded=1",), "sudden"), "uploaded=1")  # about step 30, and never before it counts
+SCHEDULE = Schedule(("uploaded=1",), "sudden")  # about step 30, and never before it counts
 
 
 @dataclass(frozen=True)
 class Way:
-    """A way to start attempts; `each` is how many trials a round makes of it."""
+    """A way to start attempts; `each` is how many trials a round makes of it, for each that runs at a time."""
 
     name: str
     runtime: RuntimeName
@@ -33,55 +33,47 @@ class Way:
     each: int
 
 
-ZYGOTE = Way("forked from a zygote", RuntimeName.PROCESS, Start.ZYGOTE, 4)
+ZYGOTE = Way("forked from a zygote", RuntimeName.PROCESS, Start.ZYGOTE, 6)
 WAYS = (
     ZYGOTE,
-    Way("processes, started cold", RuntimeName.PROCESS, Start.COLD, 1),
+    Way("processes, started cold", RuntimeName.PROCESS, Start.COLD, 2),
     Way("Docker local mode, started cold", RuntimeName.LOCAL_MODE, Start.COLD, 1),
 )
 
 
 def measure(rounds: int = ROUNDS, ways: Sequence[Way] = WAYS) -> dict[str, Any]:
-    """Seconds a schedule, by way, in turn; the store and the judge are the same for all. Raises AssertionError where a
-    trial is not survived: then it was not the trial that is meant."""
-    seconds: dict[str, list[float]] = {way.name: [] for way in ways}
-    ready: dict[str, float] = {}
-    with ExitStack() as stack:
-        laboratories = {}
+    """Schedules a minute of a search by each way, in turn, as many at a time as there are cores; the store and the
+    judge are the same for all. Raises AssertionError where a trial is not survived: then it was not the one meant."""
+    jobs = default_jobs()
+    per_minute: dict[str, list[float]] = {way.name: [] for way in ways}
+    for _ in range(rounds):
         for way in ways:
-            laboratories[way.name] = laboratory = stack.enter_context(closing(Laboratory(_spec(way))))
-            began = time.monotonic()
-            _ = laboratory.runtime  # a zygote imports here, once a search
-            ready[way.name] = time.monotonic() - began
-            laboratory.run(TRIAL)  # the machine's caches are warm for all
-        for _ in range(rounds):
-            for way in ways:
-                took = [_tried(laboratories[way.name]) for _ in range(way.each)]
-                seconds[way.name].append(statistics.mean(took))
-    return {"rounds": rounds, "seconds": seconds, "ready": ready}
+            with open_pool(_spec(way), Backend.LOKY, jobs) as run:
+                _tried(run, jobs)  # now workers and zygotes are there, and the machine's caches warm
+                per_minute[way.name].append(60 * jobs * way.each / _tried(run, jobs * way.each))
+    return {"rounds": rounds, "jobs": jobs, "per_minute": per_minute}
 
 
 def rows(figures: Mapping[str, Any]) -> list[str]:
     """The figures as rows of a Markdown table."""
-    seconds, ready = figures["seconds"], figures["ready"]
     lines = [
-        "| attempts | schedules a minute | seconds a schedule | ready, once, seconds | zygote ÷ this |",
-        "| --- | ---: | ---: | ---: | ---: |",
+        f"| attempts, {figures['jobs']} at a time | schedules a minute | zygote ÷ this |",
+        "| --- | ---: | ---: |",
     ]
-    for name, took in seconds.items():
-        ratios = [other / own for other, own in zip(took, seconds[ZYGOTE.name], strict=True)]
+    fast = figures["per_minute"][ZYGOTE.name]
+    for name, rates in figures["per_minute"].items():
+        ratios = [own / other for other, own in zip(rates, fast, strict=True)]
         ratio = f"{statistics.median(ratios):.1f} ({min(ratios):.1f}–{max(ratios):.1f})"
-        median = statistics.median(took)
-        told = "" if name == ZYGOTE.name else ratio
-        lines.append(f"| {name} | {60 / median:.1f} | {median:.2f} | {ready[name]:.1f} | {told} |")
+        lines.append(f"| {name} | {statistics.median(rates):.1f} | {'' if name == ZYGOTE.name else ratio} |")
     return lines
 
 
-def _tried(laboratory: Laboratory) -> float:
+def _tried(run: Run, count: int) -> float:
+    """The seconds that so many trials took, side by side."""
     began = time.monotonic()
-    result = laboratory.run(TRIAL).result
+    results = list(run([Trial(number, SCHEDULE, str(SCHEDULE)) for number in range(1, count + 1)]))
     took = time.monotonic() - began
-    assert result.outcome is Outcome.SURVIVED, result
+    assert [result.outcome for result in results] == [Outcome.SURVIVED] * count, results
     return took
 
 
