@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from simulator.cli.options import FOLDER, job_options
+
+if TYPE_CHECKING:
+    from simulator.app.explore import ExploreOptions
+    from simulator.app.settings import Settings
 
 DEFAULT_BUDGET = "5m"
 
@@ -45,15 +49,18 @@ def _search_options(command: Callable[..., None]) -> Callable[..., None]:
     return job_options(command)
 
 
+_profiles_option = click.option(
+    "--profile", "profiles", multiple=True, help="two-minute, sagemaker, ec2, sudden; may be repeated [all of them]."
+)
+
+
 @click.group()
 def explore() -> None:
     """Find the interruption that the script does not survive."""
 
 
 @explore.command()
-@click.option(
-    "--profile", "profiles", multiple=True, help="two-minute, sagemaker, ec2, sudden; may be repeated [all of them]."
-)
+@_profiles_option
 @_search_options
 def schedules(config: Path | None, profiles: tuple[str, ...], **options: Any) -> None:
     """Search over moments: one, two and three interruptions at what the script does."""
@@ -61,8 +68,13 @@ def schedules(config: Path | None, profiles: tuple[str, ...], **options: Any) ->
 
 
 def _explore(search: str, config: Path | None, options: dict[str, Any]) -> None:
-    from simulator.app.explore import ExploreOptions, explore_settings
     from simulator.app.explore import explore as carry_out
+
+    raise SystemExit(carry_out(*_asked_for(search, config, options)).exit_code)
+
+
+def _asked_for(search: str, config: Path | None, options: dict[str, Any]) -> tuple[Settings, ExploreOptions]:
+    from simulator.app.explore import ExploreOptions, explore_settings
     from simulator.cli.options import taken
     from simulator.explore.laboratory import Start
     from simulator.explore.pool import Backend, default_jobs
@@ -81,7 +93,7 @@ def _explore(search: str, config: Path | None, options: dict[str, Any]) -> None:
         profiles=tuple(options.pop("profiles", ())),
         resume=options.pop("resume"),
     )
-    raise SystemExit(carry_out(explore_settings(config, taken(options)), chosen).exit_code)
+    return explore_settings(config, taken(options)), chosen
 
 
 @explore.command()
@@ -92,10 +104,20 @@ def states(config: Path | None, **options: Any) -> None:
 
 
 @explore.command()
-@click.option(
-    "--profile", "profiles", multiple=True, help="two-minute, sagemaker, ec2, sudden; may be repeated [all of them]."
-)
+@_profiles_option
 @_search_options
 def faults(config: Path | None, profiles: tuple[str, ...], **options: Any) -> None:
     """Search over what goes wrong on the way to S3 and on the disk: throttling, resets, lost answers, a full disk."""
     _explore("faults", config, {**options, "profiles": profiles})
+
+
+@explore.command("all")
+@_profiles_option
+@_search_options
+def all_of_them(config: Path | None, profiles: tuple[str, ...], **options: Any) -> None:
+    """All three, each with the whole budget and a folder of its own below --out."""
+    from simulator.app.explore_all import explore_all
+
+    found = explore_all(*_asked_for("schedules", config, {**options, "profiles": profiles}))
+    click.echo(f"\n{found.line}")
+    raise SystemExit(found.exit_code)
