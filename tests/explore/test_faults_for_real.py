@@ -80,9 +80,12 @@ def test_a_trainer_that_dies_of_a_full_disk_is_not_blamed() -> None:
 @pytest.mark.parametrize(("trainer", "code"), [(CORRECT, ExitCode.SURVIVED), (FAULTY, ExitCode.DOES_NOT_SURVIVE)])
 def test_the_search_over_faults_tells_one_from_the_other(tmp_path: Path, trainer: Path, code: ExitCode) -> None:
     settings = {"source_dir": trainer.parent, "entry_script": trainer.name, "seed": 7, "out": tmp_path / "run"}
-    options = ExploreOptions(Search.FAULTS, Budget(trials=4), jobs=2, profiles=("sudden",))
+    trials = 4 if code is ExitCode.SURVIVED else 12  # of a faulty one until the first that is not the fault's doing
+    options = ExploreOptions(Search.FAULTS, Budget(trials=trials), jobs=2, profiles=("sudden",), until_failure=True)
     result = explore(explore_settings(None, {"runtime": "process", "view": "quiet", **settings}), options)
     counts = result.report["explored"]["counts"]
+    print([(trial["label"], trial["outcome"], trial["evidence"]) for trial in result.report["explored"]["trials"]])
+    print(result.verdict.reason)
     assert result.exit_code is code
     assert counts["broken"] == 0
     assert bool(counts["failed"]) is (code is ExitCode.DOES_NOT_SURVIVE)
