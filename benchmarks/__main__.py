@@ -38,7 +38,8 @@ have carried every file there and back. Lag is the time from a script's `close()
 
 The bundled trainer, 60 steps of iris, lost without notice once its first checkpoint is in S3, and run to its end:
 attempt, restore, attempt, verdict. As `explore` runs them: through its pool, as many at a time as there are cores, with
-the folder store. Workers, and zygotes with their imports, are there before the time is taken.
+the folder store; workers, and zygotes with their imports, are there before the time is taken. The last row is what
+one would do without a search: a command a schedule, whole processes with moto in a container.
 
 {schedules}
 

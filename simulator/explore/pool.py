@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from importlib import import_module
+from itertools import islice
 from typing import Any
 
 from simulator.core.errors import UsageError
@@ -47,6 +48,11 @@ def open_pool(spec: LabSpec, backend: Backend, jobs: int, cluster: str | None = 
         packed = pickle.dumps(spec)
 
         def run(trials: Iterable[Trial]) -> Iterator[TrialResult]:
+            if backend is Backend.RAY:  # its joblib backend gives results as lists only, so that batches have to do
+                waiting = iter(trials)
+                while batch := list(islice(waiting, jobs)):
+                    yield from Parallel(n_jobs=jobs, batch_size=1)(task(packed, trial) for trial in batch)
+                return
             parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch="n_jobs", batch_size=1)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # joblib's, of results that nobody waits for any more

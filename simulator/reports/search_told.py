@@ -50,7 +50,7 @@ def smallest_told(explored: Explored) -> str | None:
     if smallest is None:
         return None
     rules = f" ({', '.join(smallest['rules'])})" if smallest["rules"] else ""
-    confirmed = "confirmed with a cold start and a real S3" if smallest["confirmed"] else "not confirmed"
+    confirmed = "confirmed with a cold start and moto" if smallest["confirmed"] else "not confirmed"
     return f"{clean(smallest['label'])}{rules}: {clean(smallest['evidence'])} ({confirmed})"
 
 

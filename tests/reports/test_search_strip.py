@@ -100,8 +100,7 @@ def test_what_is_said_of_a_search():
     assert short_line(block) == "survived 26 of 29 schedules, seed 7"
     assert len(caveats(block)) == 4
     assert smallest_told(block) == (
-        "save=2 (sudden) (SPOT004): attempt 2 died reading model.ckpt: EOFError (confirmed with a cold start and a "
-        "real S3)"
+        "save=2 (sudden) (SPOT004): attempt 2 died reading model.ckpt: EOFError (confirmed with a cold start and moto)"
     )
     assert how_told(block)[0] == "31 schedules in 31.5 s, 59 a minute: 2 jobs (loky)"
     assert how_told(block)[-1] == "the notice was shortened to 1 s and the grace to 5 s"
