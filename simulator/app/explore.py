@@ -168,8 +168,7 @@ class _Exploration:
             self._recorded = Recording.read(self._folder.path / RECORDING)
             self._view.say(f"going on with {len(self._earlier.results)} results of {self._folder.path}")
         else:
-            self._recorded = self._uninterrupted(1, Start.COLD)
-            self._start, self._about_the_start = self._how_to_start(self._recorded.timeline)
+            self._start, self._about_the_start = self._how_to_start(self._uninterrupted(1, Start.COLD))
             self._view.say(f"starts: {self._about_the_start}")
         baselines = tuple(self._baseline_file(number) for number in (1, 2))
         self._spec = replace(self._spec, baselines=baselines, recording=self._folder.path / RECORDING)
@@ -185,31 +184,34 @@ class _Exploration:
         if self._options.search is Search.FAULTS:
             self._uninterrupted(2, Start.COLD)
             return Start.COLD, "cold, each attempt by itself: a zygote does not see a disk that is mounted after it"
-        proof = prove(
-            first, self._uninterrupted(2, Start.ZYGOTE).timeline, lambda: self._uninterrupted(2, Start.COLD).timeline
-        )
+        proof = prove(first, self._uninterrupted(2, Start.ZYGOTE), lambda: self._uninterrupted(2, Start.COLD))
         return (Start.ZYGOTE if proof.holds or self._options.start is Start.ZYGOTE else Start.COLD), proof.sentence
 
-    def _uninterrupted(self, number: int, start: Start) -> Recording:
+    def _uninterrupted(self, number: int, start: Start) -> Timeline:
         """One uninterrupted run, kept in baseline-N; the first is recorded. Raises UsageError where the job does not
         complete by itself."""
         self._view.say(f"the uninterrupted run, {number} of 2 ({start.value} start)")
         folder = RunFolder.create(self._baseline_file(number).parent, self._view.say)
-        kept = self._folder.path / RECORDING if number == 1 else folder.path / RECORDING
         spec = replace(self._spec, start=start, store=StoreKind.FOLDER)
         try:
             with closing(Laboratory(spec)) as laboratory:
-                recording = laboratory.record(self._left_alone, kept, [folder.on_event], [folder.on_log])
+                listeners = [folder.on_event], [folder.on_log]
+                if number == 1:
+                    kept = self._folder.path / RECORDING
+                    self._recorded = laboratory.record(self._left_alone, kept, *listeners)
+                    timeline = self._recorded.timeline
+                else:
+                    timeline = laboratory.run_alone(self._left_alone, *listeners)
         finally:
             folder.close()
-        verdict = judge(recording.timeline)
+        verdict = judge(timeline)
         if not verdict.completed:
             raise UsageError(
                 "the job does not complete when it is left alone, so that there is nothing to search",
                 verdict.reason.why,
                 f"read {folder.log_file(1)}, and mend that first",
             )
-        return recording
+        return timeline
 
     def _log_left_alone(self) -> list[str]:
         """What the script printed when it was left alone: it may announce what no metric tells."""

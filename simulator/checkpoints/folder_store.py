@@ -1,9 +1,9 @@
 """An object store in a local folder: no server and no wire between a checkpoint and what is durable. For the many short
 runs of a search; a single run goes to S3.
 
-Objects are immutable files: a put writes aside and renames, so that whoever holds one (a reader, a snapshot's hard
-link) keeps it. What leaves the store is a clone where the file system makes them (btrfs, XFS: FICLONE) and otherwise a
-copy, never a hard link, as scripts write their files in place.
+Objects are immutable files: a put writes aside and renames, so that whoever holds one (a reader, the archive that it
+was taken over from) keeps it. What leaves the store is a clone where the file system makes them (btrfs, XFS: FICLONE)
+and otherwise a copy, never a hard link, as scripts write their files in place.
 """
 
 from __future__ import annotations

@@ -180,6 +180,13 @@ class Laboratory:
             prepare(store)
             self._job_run(plan, recorder, clock, store, scratch, run_id).run()
 
+    def run_alone(self, plan: Plan, listeners: Sequence[Listener], log_listeners: Sequence[LogListener]) -> Timeline:
+        """Run the job under a plan, and keep nothing but its timeline. Raises EnvironmentFailure and UserInterrupt."""
+        clock = SystemClock()
+        recorder = Recorder(clock, listeners, log_listeners)
+        self._carry_out(plan, recorder, clock)
+        return recorder.timeline
+
     def record(
         self, plan: Plan, folder: Path, listeners: Sequence[Listener], log_listeners: Sequence[LogListener]
     ) -> Recording:
