@@ -56,6 +56,18 @@ class StoppingCondition:
 
 
 @dataclass(frozen=True)
+class InstanceGroup:
+    """InstanceGroup of CreateTrainingJob's ResourceConfig, with the names of its hosts in place of their number."""
+
+    InstanceGroupName: str
+    InstanceType: str
+    hosts: Sequence[str]
+
+
+HOMOGENEOUS_CLUSTER = "homogeneousCluster"  # the group's name where the request has none [read in a job's public log]
+
+
+@dataclass(frozen=True)
 class TrainingJob:
     """One training job. `image` runs with its own entrypoint or with `entrypoint`, or `source_dir` + `entry_script`
     in it."""
@@ -70,7 +82,8 @@ class TrainingJob:
     Environment: Mapping[str, str] = field(default_factory=dict)
     StoppingCondition: StoppingCondition = field(default_factory=StoppingCondition)
     MetricDefinitions: Sequence[MetricDefinition] = ()
-    hosts: Sequence[str] = ("algo-1",)
+    hosts: Sequence[str] = ("algo-1",)  # an instance each; the first one's word is taken for the job's
+    instance_groups: Sequence[InstanceGroup] = ()  # of all hosts, where the request said of which type they are
     entrypoint: Sequence[str] = ()  # ContainerEntrypoint, where it replaces the image's own
     arguments: Sequence[str] = ()  # ContainerArguments, in place of `train`; or those of the entry script
     channel_configs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # of inputdataconfig.json
@@ -112,6 +125,7 @@ def config_files(job: TrainingJob, host: str) -> dict[str, object]:
             "current_host": host,
             "hosts": list(job.hosts),
             "network_interface_name": "eth0",
+            **_groups(job, host),
         },
         "inputdataconfig.json": {
             channel: {
@@ -123,6 +137,25 @@ def config_files(job: TrainingJob, host: str) -> dict[str, object]:
             for channel in job.channels
         },
         "checkpointconfig.json": {"LocalPath": job.CheckpointConfig.LocalPath},
+    }
+
+
+def _groups(job: TrainingJob, host: str) -> dict[str, object]:
+    """The part of resourceconfig.json that tells instance types and groups [read in a job's public log]."""
+    own = next((group for group in job.instance_groups if host in group.hosts), None)
+    if own is None:
+        return {}
+    return {
+        "current_instance_type": own.InstanceType,
+        "current_group_name": own.InstanceGroupName,
+        "instance_groups": [
+            {
+                "instance_group_name": group.InstanceGroupName,
+                "instance_type": group.InstanceType,
+                "hosts": list(group.hosts),
+            }
+            for group in job.instance_groups
+        ],
     }
 
 

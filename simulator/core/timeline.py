@@ -10,7 +10,8 @@ from typing import Any
 
 
 class Kind(StrEnum):
-    """What can happen. The comment after each kind names the fields of its events' `data`."""
+    """What can happen. The comment after each kind names the fields of its events' `data`. Where a job has several
+    hosts, what happened on one of them also has `host`."""
 
     RUN_STARTED = "run-started"  # job, CheckpointConfig or null, StoppingCondition, interruptions, profile, seed, …
     ATTEMPT_STARTED = "attempt-started"  # host

@@ -135,7 +135,9 @@ class Instance:
         try:
             self._set_status(SecondaryStatus.DOWNLOADING)
             try:
-                self._job = self._surroundings.inputs(self._job, self._directory / "inputs", self._is_ending)
+                self._job = self._surroundings.inputs(
+                    self._job, self._job.hosts[0], self._directory / "inputs", self._is_ending
+                )
             except InputsFailed as error:
                 return self._ended(Ended(Outcome.FAILED, None, str(error)))
             except TransferAbandoned:
@@ -153,7 +155,7 @@ class Instance:
             restored = look(checkpoints, self._job.CheckpointConfig.LocalPath).files
             self._talk = CheckpointTalk(restored)
             with shielded():
-                running = self._runtime.start(spec)
+                (running,) = self._runtime.start([spec])
             self._set_status(SecondaryStatus.TRAINING)
             return self._train(running, restored)
         finally:
@@ -243,7 +245,7 @@ class Instance:
         self._record_manifest("kill" if outcome is Outcome.RECLAIMED else "end", self._store.digests())
         if outcome is not Outcome.RECLAIMED:
             running.grant_access()
-            self._surroundings.outputs(outcome, running.paths)
+            self._surroundings.outputs(outcome, {self._job.hosts[0]: running.paths})
         self._emit(Kind.MODEL_FILES, {"files": folder_contents(running.paths.model)})
         self._samples.take_sidecar(running.paths.output)
         if self._states is not None and outcome is Outcome.COMPLETED:

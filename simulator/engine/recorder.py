@@ -9,7 +9,7 @@ from typing import Any
 from simulator.core.clock import Clock
 from simulator.core.timeline import Event, Kind, Listener, Timeline
 
-LogListener = Callable[[int, bytes], None]
+LogListener = Callable[[int, bytes, str], None]
 
 
 class Recorder:
@@ -36,8 +36,8 @@ class Recorder:
                 listener(event)
             return event
 
-    def log(self, attempt: int, line: bytes) -> None:
-        """Hand on a line that the script printed."""
+    def log(self, attempt: int, line: bytes, host: str = "") -> None:
+        """Hand on a line that the script printed; `host` is empty where the job has only one."""
         with self._lock:
             for listener in self._log_listeners:
-                listener(attempt, line)
+                listener(attempt, line, host)

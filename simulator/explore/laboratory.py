@@ -113,7 +113,7 @@ class Laboratory:
         plan = self.spec.plan(trial.schedule)
         clock = SystemClock()
         log: deque[tuple[int, bytes]] = deque(maxlen=LOG_LINES)
-        recorder = Recorder(clock, log_listeners=[lambda attempt, line: log.append((attempt, line))])
+        recorder = Recorder(clock, log_listeners=[lambda attempt, line, host: log.append((attempt, line))])
         timeline, verdict = recorder.timeline, None
         try:
             if trial.faults:

@@ -51,7 +51,7 @@ class RunFolder:
     def __init__(self, path: Path, timeline: BinaryIO, warn: Warn) -> None:
         self.path = path
         self._timeline, self._warn = timeline, warn
-        self._logs: dict[int, BinaryIO] = {}
+        self._logs: dict[Path, BinaryIO] = {}
         self._log_failure: OSError | None = None
         self._timeline_is_whole = True
         self._told = False
@@ -91,21 +91,22 @@ class RunFolder:
             self._timeline_is_whole = False
             self._tell(error)
 
-    def on_log(self, attempt: int, line: bytes | str) -> None:
-        """Append a line of the script's output to logs/attempt-N.log, byte for byte."""
+    def on_log(self, attempt: int, line: bytes | str, host: str = "") -> None:
+        """Append a line of the script's output to its log file, byte for byte."""
         raw = line if isinstance(line, bytes) else line.encode("utf-8", "surrogateescape")
         try:
-            if attempt not in self._logs:
-                self._logs[attempt] = self.log_file(attempt).open("ab", buffering=0)
-            _append(self._logs[attempt], raw + b"\n")
+            path = self.log_file(attempt, host)
+            if path not in self._logs:
+                self._logs[path] = path.open("ab", buffering=0)
+            _append(self._logs[path], raw + b"\n")
         except OSError as error:
             if self._log_failure is None:
                 self._log_failure = error
                 self._tell(error)
 
-    def log_file(self, attempt: int) -> Path:
-        """Where the output of an attempt goes."""
-        return self.path / LOGS / f"attempt-{attempt}.log"
+    def log_file(self, attempt: int, host: str = "") -> Path:
+        """Where the output of an attempt goes, or of one of its hosts: logs/attempt-N.log, logs/attempt-N.HOST.log."""
+        return self.path / LOGS / (f"attempt-{attempt}.{host}.log" if host else f"attempt-{attempt}.log")
 
     def write_report(self, record: RunRecord) -> dict[str, Any]:
         """Write report.json, whole or not at all, the timeline again if some of it could not be written, and then the

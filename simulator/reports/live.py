@@ -66,7 +66,7 @@ class LiveView:
         elif abs(self._now - self._shown_at) >= REFRESH_SECONDS:
             self._refresh()
 
-    def on_log(self, attempt: int, line: bytes | str) -> None:
+    def on_log(self, attempt: int, line: bytes | str, host: str = "") -> None:
         """Take in a log line; shown at the next refresh."""
         self._progress.on_log(line)
 

@@ -45,7 +45,7 @@ class PlainLines:
         if event.kind is Kind.ATTEMPT_ENDED:
             self._tell_abandoned(event.at)
 
-    def on_log(self, attempt: int, line: bytes | str) -> None:
+    def on_log(self, attempt: int, line: bytes | str, host: str = "") -> None:
         """A line that the script printed."""
         if not self._quiet_logs:
             self._write(f"| {clean(line)}")

@@ -33,7 +33,7 @@ class View(Protocol):
         """Something happened."""
         ...
 
-    def on_log(self, attempt: int, line: bytes | str) -> None:
+    def on_log(self, attempt: int, line: bytes | str, host: str = "") -> None:
         """The script printed a line; any bytes."""
         ...
 
@@ -55,7 +55,7 @@ class Quiet:
     def on_event(self, event: Event) -> None:
         """Not shown."""
 
-    def on_log(self, attempt: int, line: bytes | str) -> None:
+    def on_log(self, attempt: int, line: bytes | str, host: str = "") -> None:
         """Not shown."""
 
     def tick(self, now: float) -> None:
@@ -80,7 +80,7 @@ class Background(Behind[View]):
         self.tick(event.at)
         self._put(lambda: self._view.on_event(event))
 
-    def on_log(self, attempt: int, line: bytes | str) -> None:
+    def on_log(self, attempt: int, line: bytes | str, host: str = "") -> None:
         """See View."""
         if self._work.qsize() > QUEUED_LOG_LINES:
             self._left_out += 1
@@ -88,7 +88,7 @@ class Background(Behind[View]):
         if self._left_out:
             missing, self._left_out = self._left_out, 0
             self.say(f"({missing} lines are not shown here; they are in the log)")
-        self._put(lambda: self._view.on_log(attempt, line))
+        self._put(lambda: self._view.on_log(attempt, line, host))
 
 
 @contextmanager

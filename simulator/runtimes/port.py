@@ -34,8 +34,9 @@ class InstancePaths:
 
 @dataclass(frozen=True)
 class AttemptSpec:
-    """One attempt to start. `instance_dir` is an existing, empty host folder, private to the attempt: everything the
-    runtime writes for it goes below. `checkpoints` (below it) exists and already holds what was restored from S3."""
+    """One instance of an attempt to start: the one that is called `host`, of the job's `hosts`. `instance_dir` is an
+    existing, empty folder of this machine, private to the instance: everything the runtime writes for it goes below.
+    `checkpoints` (below it) exists and already holds what was restored from S3."""
 
     job: TrainingJob
     run_id: str
@@ -75,7 +76,7 @@ class WrittenPath:
 
 
 class RunningAttempt(Protocol):
-    """An attempt that was started. Methods may be called from several threads."""
+    """An instance that was started. Methods may be called from several threads."""
 
     @property
     def identity(self) -> str:
@@ -143,9 +144,10 @@ class Runtime(Protocol):
         Raises EnvironmentFailure or UsageError."""
         ...
 
-    def start(self, spec: AttemptSpec) -> RunningAttempt:
-        """Start an attempt and return once its entrypoint runs (or has run). Raises EnvironmentFailure; whatever it
-        had made by then is removed again."""
+    def start(self, specs: Sequence[AttemptSpec]) -> Sequence[RunningAttempt]:
+        """Start the instances of one attempt, a spec for each of the job's hosts in their order, and return once their
+        entrypoints run (or have run). They reach each other by their hosts' names. Raises EnvironmentFailure; whatever
+        it had made by then is removed again."""
         ...
 
     def sweep(self) -> list[str]:

@@ -141,7 +141,7 @@ class Runner:
         recorder = Recorder(
             clock,
             [entry.take, folder.on_event, state_changed],
-            [folder.on_log, lambda attempt, line: logs.write(line)],
+            [folder.on_log, lambda attempt, line, host: logs.write(line)],
         )
         entry.timeline = recorder.timeline
         options = EngineOptions(SyncOptions(local_path=entry.job.CheckpointConfig.LocalPath))

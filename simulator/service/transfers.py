@@ -36,7 +36,7 @@ class Downloads:
     def __init__(self, request: Mapping[str, Any], client: S3Client, runtime: Runtime) -> None:
         self._request, self._client, self._runtime = request, client, runtime
 
-    def __call__(self, job: TrainingJob, directory: Path, is_abandoned: IsAbandoned) -> TrainingJob:
+    def __call__(self, job: TrainingJob, host: str, directory: Path, is_abandoned: IsAbandoned) -> TrainingJob:
         """Fetch everything below `directory`. Raises InputsFailed with the FailureReason, TransferAbandoned."""
         channels = {}
         for channel in self._request.get("InputDataConfig", []):
@@ -148,11 +148,12 @@ class Uploads:
         self._client, self._scratch = client, scratch
         self._compressed = request["OutputDataConfig"].get("CompressionType", "GZIP") != "NONE"
 
-    def __call__(self, outcome: Outcome, paths: InstancePaths) -> None:
+    def __call__(self, outcome: Outcome, paths: Mapping[str, InstancePaths]) -> None:
         """Raises EnvironmentFailure where S3 does not take it."""
+        (own,) = paths.values()
         if outcome is not Outcome.FAILED:
-            self._put(paths.model, "model", even_empty=True)
-        self._put(paths.output / "data", "output")
+            self._put(own.model, "model", even_empty=True)
+        self._put(own.output / "data", "output")
 
     def _put(self, folder: Path, name: str, even_empty: bool = False) -> None:
         files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []

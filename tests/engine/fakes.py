@@ -119,9 +119,10 @@ class FakeRuntime:
     def prepare(self, job: TrainingJob) -> None:
         return
 
-    def start(self, spec: AttemptSpec) -> FakeAttempt:
-        self.started.append(FakeAttempt(spec, self._script))
-        return self.started[-1]
+    def start(self, specs: Sequence[AttemptSpec]) -> Sequence[FakeAttempt]:
+        running = [FakeAttempt(spec, self._script) for spec in specs]
+        self.started += running
+        return running
 
     def sweep(self) -> list[str]:
         return []

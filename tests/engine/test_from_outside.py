@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from simulator.checkpoints.none import NoStore
@@ -150,7 +150,7 @@ def test_a_stop_while_no_instance_is_there_ends_the_job(tmp_path: Path) -> None:
 def test_a_stop_while_data_comes_ends_the_job_without_training(tmp_path: Path) -> None:
     waiting = threading.Event()
 
-    def inputs(job: TrainingJob, directory: Path, is_abandoned: Callable[[], bool]) -> TrainingJob:
+    def inputs(job: TrainingJob, host: str, directory: Path, is_abandoned: Callable[[], bool]) -> TrainingJob:
         waiting.set()
         while not is_abandoned():
             pass
@@ -173,7 +173,7 @@ def test_a_job_that_never_gets_an_instance_exceeds_its_wait(tmp_path: Path) -> N
 
 
 def test_inputs_that_cannot_be_had_fail_the_job_with_their_reason(tmp_path: Path) -> None:
-    def inputs(job: TrainingJob, directory: Path, is_abandoned: Callable[[], bool]) -> TrainingJob:
+    def inputs(job: TrainingJob, host: str, directory: Path, is_abandoned: Callable[[], bool]) -> TrainingJob:
         raise InputsFailed("ClientError: no data")
 
     job = Outside(tmp_path, at_once, surroundings=Surroundings(inputs=inputs))
@@ -185,8 +185,8 @@ def test_inputs_that_cannot_be_had_fail_the_job_with_their_reason(tmp_path: Path
 def test_outputs_are_taken_before_the_instance_is_wiped_and_not_from_a_reclaimed_one(tmp_path: Path) -> None:
     taken: list[tuple[Outcome, bool]] = []
 
-    def outputs(outcome: Outcome, paths: InstancePaths) -> None:
-        taken.append((outcome, paths.model.is_dir()))
+    def outputs(outcome: Outcome, paths: Mapping[str, InstancePaths]) -> None:
+        taken.append((outcome, paths["algo-1"].model.is_dir()))
 
     job = Outside(tmp_path, trains_until_interrupted_once, surroundings=Surroundings(outputs=outputs))
     job.await_event(Kind.PROCESS_STARTED)
@@ -208,10 +208,10 @@ def test_an_aborted_run_raises_and_wipes_the_instance(tmp_path: Path) -> None:
 class FailsOnce(FakeRuntime):
     """Cannot start the first instance."""
 
-    def start(self, spec: AttemptSpec) -> FakeAttempt:
-        if spec.attempt == 1:
+    def start(self, specs: Sequence[AttemptSpec]) -> Sequence[FakeAttempt]:
+        if specs[0].attempt == 1:
             raise EnvironmentFailure("the engine is gone", "it fell over", "start it")
-        return super().start(spec)
+        return super().start(specs)
 
 
 def test_a_failing_machine_restarts_the_job_as_often_as_its_retry_strategy_says(tmp_path: Path) -> None:

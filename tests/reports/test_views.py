@@ -45,7 +45,7 @@ class Seen(Quiet):
     def say(self, line: str) -> None:
         self.lines.append(line)
 
-    def on_log(self, attempt: int, line: bytes | str) -> None:
+    def on_log(self, attempt: int, line: bytes | str, host: str = "") -> None:
         self.lines.append(str(line))
 
     def tick(self, now: float) -> None:

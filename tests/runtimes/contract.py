@@ -50,7 +50,7 @@ class RuntimeContract:
             )
             runtime.prepare(training_job)
             spec = AttemptSpec(training_job, "run", attempt, "algo-1", instance, instance / "checkpoints")
-            started.append(runtime.start(spec))
+            started.extend(runtime.start([spec]))
             return started[-1]
 
         yield start

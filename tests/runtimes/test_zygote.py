@@ -81,7 +81,7 @@ def run(
         entry_script="train.py",
         Environment=environment,
     )
-    running = runtime.start(AttemptSpec(job, "run", 1, "algo-1", instance, instance / "checkpoints"))
+    (running,) = runtime.start([AttemptSpec(job, "run", 1, "algo-1", instance, instance / "checkpoints")])
     lines = [line.decode() for line in running.log_lines()]
     code = running.wait(60)
     assert running.wipe() == []
@@ -274,7 +274,7 @@ def test_closing_ends_what_still_runs_and_leaves_nothing(tmp_path: Path) -> None
     before = set(Path(tempfile.gettempdir()).glob("spot-simulator-zygote-*"))
     zygotes = ZygoteRuntime()
     spec = AttemptSpec(job, "run", 1, "algo-1", tmp_path / "instance", tmp_path / "instance/checkpoints")
-    running = zygotes.start(spec)
+    (running,) = zygotes.start([spec])
     (scratch,) = set(Path(tempfile.gettempdir()).glob("spot-simulator-zygote-*")) - before
     zygotes.close()
     assert running.wait(60) == 137

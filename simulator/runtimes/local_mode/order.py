@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from simulator.core.job import CheckpointConfig, MetricDefinition, StoppingCondition, TrainingJob
+from simulator.core.job import CheckpointConfig, InstanceGroup, MetricDefinition, StoppingCondition, TrainingJob
 
 LABEL_INSTANCE = "spot-simulator.instance"  # the Compose project: unique to an attempt, whoever runs beside it
 
@@ -38,6 +38,7 @@ class LaunchOrder:
         job["CheckpointConfig"] = CheckpointConfig(**job["CheckpointConfig"])
         job["StoppingCondition"] = StoppingCondition(**job["StoppingCondition"])
         job["MetricDefinitions"] = tuple(MetricDefinition(**metric) for metric in job["MetricDefinitions"])
+        job["instance_groups"] = tuple(InstanceGroup(**group) for group in job["instance_groups"])
         for name in ("hosts", "entrypoint", "arguments"):
             job[name] = tuple(job[name])
         job["source_dir"] = Path(job["source_dir"]) if job["source_dir"] else None

@@ -61,8 +61,12 @@ class LocalModeRuntime:
         self._launchers.warm()
         _provide_image(engine, job.image or "")
 
-    def start(self, spec: AttemptSpec) -> LocalModeAttempt:
-        """Start the container. Raises EnvironmentFailure, and nothing is left then."""
+    def start(self, specs: Sequence[AttemptSpec]) -> Sequence[LocalModeAttempt]:
+        """Start the containers. Raises EnvironmentFailure, and nothing is left then."""
+        (spec,) = specs
+        return [self._start(spec)]
+
+    def _start(self, spec: AttemptSpec) -> LocalModeAttempt:
         engine = self._engine()
         image = spec.job.image or ""
         project = _project_name(spec)

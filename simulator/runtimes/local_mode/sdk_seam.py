@@ -178,7 +178,7 @@ def _container_for(order: LaunchOrder) -> Any:
             folder = Path(self.container_root, host, "input", "config")
             for name, content in config_files(_job_as_seen(order, input_data_config), host).items():
                 if name == "resourceconfig.json" and isinstance(content, dict):
-                    content["current_instance_type"] = self.instance_type  # the SDK's driver insists on it
+                    content.setdefault("current_instance_type", self.instance_type)  # the SDK's driver insists on it
                 (folder / name).write_text(json.dumps(content))
 
         def _generate_compose_file(self, environment: object, volumes: list[str]) -> dict[str, Any]:

@@ -79,8 +79,19 @@ class ProcessRuntime:
             if not path.exists():
                 raise UsageError(f"the channel {name!r} names {path}, which is not there", "", "name an existing path")
 
-    def start(self, spec: AttemptSpec) -> ProcessAttempt:
-        """Start the script as PID 1 of the instance. Raises EnvironmentFailure."""
+    def start(self, specs: Sequence[AttemptSpec]) -> Sequence[ProcessAttempt]:
+        """Start the script as PID 1 of each instance. Raises EnvironmentFailure."""
+        started: list[ProcessAttempt] = []
+        try:
+            for spec in specs:
+                started.append(self._start(spec))
+        except BaseException:
+            for running in started:
+                running.wipe()
+            raise
+        return started
+
+    def _start(self, spec: AttemptSpec) -> ProcessAttempt:
         try:
             lay_out(spec)
             laid_out = stamps_of({ML_ROOT: spec.instance_dir / "ml"})

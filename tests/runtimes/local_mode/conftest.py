@@ -65,7 +65,7 @@ def start_image(runtime: LocalModeRuntime, own_entrypoint_image: str, tmp_path: 
     ) -> LocalModeAttempt:
         spec = spec_of(tmp_path, own_entrypoint_image, script, attempt, local_path, **job)
         runtime.prepare(spec.job)
-        started.append(runtime.start(spec))
+        started.extend(runtime.start([spec]))
         return started[-1]
 
     yield start

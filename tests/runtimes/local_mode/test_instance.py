@@ -145,7 +145,7 @@ def test_a_container_that_cannot_start_is_told_and_leaves_nothing(
     spec = spec_of(tmp_path, python_image, "")  # no entrypoint, and no program `train`
     runtime.prepare(spec.job)
     with pytest.raises(EnvironmentFailure) as failure:
-        runtime.start(spec)
+        runtime.start([spec])
     assert '"train"' in failure.value.why and "executable file not found" in failure.value.why
     assert not spec.instance_dir.exists()
 
@@ -175,7 +175,7 @@ def test_an_engine_that_dies_is_not_taken_for_an_exit(
         runtime = LocalModeRuntime()
         spec = spec_of(tmp_path, own_entrypoint_image, SLEEPS)
         runtime.prepare(spec.job)
-        running = runtime.start(spec)
+        (running,) = runtime.start([spec])
         lines = running.log_lines()
         assert next(lines) == b"ready"
         assert running.wait(0) is None
@@ -209,7 +209,7 @@ channel.mkdir()
 config = CheckpointConfig("s3://bucket/prefix")
 job = TrainingJob("a-job", config, image=sys.argv[2], channels={"script": channel})
 runtime = LocalModeRuntime()
-running = runtime.start(AttemptSpec(job, "run", 1, "algo-1", instance, instance / "checkpoints"))
+(running,) = runtime.start([AttemptSpec(job, "run", 1, "algo-1", instance, instance / "checkpoints")])
 print(owner(), flush=True)
 sys.stdin.read()
 """
