@@ -248,8 +248,8 @@ def test_a_script_that_fails_as_its_stop_comes_has_failed(tmp_path: Path) -> Non
             return super().signal(signum)
 
     class Runtime(FakeRuntime):
-        def start(self, spec: AttemptSpec) -> FakeAttempt:
-            return LeavesFirst(spec, self._script)
+        def start(self, specs: Sequence[AttemptSpec]) -> Sequence[FakeAttempt]:
+            return [LeavesFirst(spec, self._script) for spec in specs]
 
     def fails(container: Container) -> int:
         leaving.wait(SECONDS)
