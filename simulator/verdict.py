@@ -18,6 +18,7 @@ from simulator.checks.evidence import Evidence, EvidenceMissing, JudgeOptions
 from simulator.checks.resume import Resume, resumes
 from simulator.checks.tried import not_tried
 from simulator.core.errors import ExitCode
+from simulator.core.hosts import log_name
 from simulator.core.lifecycle import FINAL, SecondaryStatus, TrainingJobStatus, status_of
 from simulator.core.timeline import Kind, Timeline
 
@@ -311,10 +312,13 @@ class _Judgement:
         code = exited.data.get("exit_code") if exited else None
         when = "" if evidence.first(Kind.TRIGGER_FIRED, attempt) else ", without being interrupted in that attempt"
         last = next((f": {line.strip()}" for line in reversed(tail) if line.strip()), "")
+        host = evidence.ended_by(attempt)
+        on_host = f" on {host}" if host else ""
+        log = log_name(attempt, host or next(iter(evidence.hosts), ""))
         return Reason(
             f"the job ended {status}",
-            f"attempt {attempt} exited with {code}{when}{last}",
-            f"read logs/attempt-{attempt}.log, and mend the script first",
+            f"attempt {attempt} exited with {code}{on_host}{when}{last}",
+            f"read logs/{log}, and mend the script first",
         )
 
     # Whether the planned interruptions happened.

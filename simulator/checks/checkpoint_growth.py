@@ -83,7 +83,7 @@ def _new_files(evidence: Evidence) -> Iterator[_Growth]:
     largest = max((version.bytes for firsts in kinds.values() for version in firsts), default=0)
     for kind, firsts in kinds.items():
         firsts.sort(key=lambda version: version.started_at)
-        moments = _moments(evidence, firsts)
+        moments = _moments_of_a_host(evidence, firsts)
         if len(moments) < _SAVES or kind in deleted or not _is_state(firsts, largest) or _has_ceased(evidence, moments):
             continue
         newest = [evidence.files.versions[version.path][-1] for version in firsts]
@@ -112,6 +112,14 @@ def _kind(path: str) -> tuple[str, str]:
     """What files of one sort share, whatever their names tell apart: the folder, numbers aside, and the suffix."""
     name = PurePosixPath(path)
     return family(str(name.parent)), family(name.suffix)
+
+
+def _moments_of_a_host(evidence: Evidence, versions: Sequence[Version]) -> list[float]:
+    """The saves' instants; of several hosts that save side by side, those of the host that saved most often."""
+    by_host: dict[str, list[Version]] = defaultdict(list)
+    for version in versions:
+        by_host[version.host].append(version)
+    return max((_moments(evidence, of) for of in by_host.values()), key=len)
 
 
 def _moments(evidence: Evidence, versions: Sequence[Version]) -> list[float]:

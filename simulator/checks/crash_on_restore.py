@@ -23,11 +23,12 @@ def check(evidence: Evidence) -> list[Finding]:
         findings.append(
             RULE.finding(
                 death.attempt,
-                f"Attempt {death.attempt} exited with {death.exit_code} after {death.lived_seconds:.1f} s, before any "
+                f"{death.who} exited with {death.exit_code} after {death.lived_seconds:.1f} s, before any "
                 f"progress, with {count} restored file{'s' if count != 1 else ''} in {evidence.checkpoint_path}"
                 + (f": {death.reason}" if death.reason else "."),
                 {
                     "exit_code": death.exit_code,
+                    **({"host": death.host} if death.host else {}),
                     "lived_seconds": round(death.lived_seconds, 3),
                     "restored_files": death.restored[:20],
                     "log_tail": death.tail,

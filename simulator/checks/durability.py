@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from math import inf
 
 from simulator.checks.file_names import is_temporary
+from simulator.core.hosts import host_of
 from simulator.core.timeline import Event, Kind
 
 FILE_KINDS = (
@@ -48,7 +49,7 @@ class Upload:
 
 @dataclass(slots=True, eq=False)
 class Version:
-    """One write of one file under the checkpoint path."""
+    """One write of one file under the checkpoint path. `host`: where the job has several, and one of them wrote it."""
 
     path: str
     attempt: int
@@ -57,6 +58,7 @@ class Version:
     bytes: int
     settled_at: float | None = None
     uploads: list[Upload] = field(default_factory=list)
+    host: str = ""
 
     @property
     def durable_at(self) -> float | None:
@@ -142,12 +144,16 @@ class FileHistory:
         return [version for version in self.left_behind.get(attempt, {}).values() if version.durable_at is None]
 
 
+_Aside = dict[tuple[str, int], Version]
+"""By host and size: what was lately written aside, perhaps to be renamed."""
+
+
 def file_history(events: Iterable[Event]) -> FileHistory:
     """Read the history from the timeline's file and upload events, in their order."""
     history = FileHistory()
     current: dict[str, Version] = {}
     running: dict[str, deque[Upload]] = defaultdict(deque)  # in order, should one path ever go up twice at a time
-    aside: dict[int, Version] = {}  # by size: what was lately written aside, perhaps to be renamed
+    aside: _Aside = {}
     attempt = None
     for event in events:
         if event.attempt != attempt:
@@ -167,12 +173,12 @@ def file_history(events: Iterable[Event]) -> FileHistory:
                 if event.kind is Kind.FILE_SETTLED:
                     version.settled_at = event.at
                 if is_temporary(path):
-                    aside[size] = version
+                    aside[version.host, size] = version
             case Kind.FILE_DELETED:
                 gone = current.pop(path, None)
                 # A checkpoint that was safe in S3 was thrown away for its age, not renamed.
                 if gone is not None and (is_temporary(path) or gone.durable_at is None):
-                    aside[gone.bytes] = gone
+                    aside[gone.host, gone.bytes] = gone
             case Kind.UPLOAD_STARTED if version is not None:
                 running[path].append(Upload(version, event.at))
                 version.uploads.append(running[path][-1])
@@ -188,10 +194,11 @@ def file_history(events: Iterable[Event]) -> FileHistory:
     return history
 
 
-def _begin(history: FileHistory, event: Event, path: str, size: int, aside: dict[int, Version]) -> Version:
-    renamed = aside.pop(size, None) if size and not is_temporary(path) else None
+def _begin(history: FileHistory, event: Event, path: str, size: int, aside: _Aside) -> Version:
+    host = host_of(event)
+    renamed = aside.pop((host, size), None) if size and not is_temporary(path) else None
     started_at = renamed.started_at if renamed is not None and event.at - renamed.done_at < 2.0 else event.at
-    version = Version(path, event.attempt, started_at, event.at, size)
+    version = Version(path, event.attempt, started_at, event.at, size, host=host)
     history.versions.setdefault(path, []).append(version)
     history.by_attempt.setdefault(event.attempt, []).append(version)
     return version

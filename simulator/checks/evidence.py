@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast
 from simulator.checks.durability import FILE_KINDS, DurableFile, FileHistory, Upload, Version, file_history
 from simulator.checks.file_names import may_be_a_checkpoint
 from simulator.checks.progress import LoggedLine, Progress, Walk, counted_on, lines_of, progress_of
+from simulator.core.hosts import as_judged, ended_by, hosts_of
 from simulator.core.job import CHECKPOINT_LOCAL_PATH
 from simulator.core.timeline import Event, Kind, Timeline
 
@@ -105,16 +106,20 @@ class _FirstCheckpoint:
 
 
 class Evidence:
-    """One run's timeline, indexed; `baselines` are the uninterrupted runs of the same job, indexed the same way."""
+    """One run's timeline, indexed; `baselines` are the uninterrupted runs of the same job, indexed the same way.
+
+    Where the job has several `hosts` (the leading one first), `timeline` is one story of them all, see `as_judged`,
+    and `whole` is what was recorded."""
 
     def __init__(
         self, timeline: Timeline, options: JudgeOptions | None = None, baselines: Sequence[Evidence] = ()
     ) -> None:
-        self.timeline = timeline
+        self.whole, self.timeline = timeline, as_judged(timeline)
+        self.hosts = hosts_of(timeline)
         self.options = options or JudgeOptions()
         self.baselines = baselines
         self._by_kind: dict[tuple[int, Kind], list[Event]] = defaultdict(list)
-        for event in timeline:
+        for event in self.timeline:
             self._by_kind[event.attempt, event.kind].append(event)
         self.attempts = sorted({event.attempt for event in timeline.of(Kind.ATTEMPT_STARTED)})
         self._answers: dict[Callable[[Evidence], object], object] = {}
@@ -211,6 +216,10 @@ class Evidence:
         """The process's end."""
         return self.last(Kind.PROCESS_EXITED, attempt)
 
+    def ended_by(self, attempt: int) -> str:
+        """The host whose exit failed the attempt, where that was not the leading one; else empty."""
+        return ended_by(self.whole, attempt) if self.hosts else ""
+
     def exited_by_itself(self, attempt: int) -> bool:
         """Whether the process ended without being killed."""
         return self.exited(attempt) is not None and self.killed(attempt) is None
@@ -306,24 +315,26 @@ class Evidence:
         """What of it may be a checkpoint: not empty, no marker, no temporary file, no log."""
         return [file for file in self.durable_at_kill(attempt) if file.bytes > 0 and may_be_a_checkpoint(file.path)]
 
-    def saves(self, attempt: int) -> list[Version]:
-        """The attempt's writes that may be checkpoints, in order, writes of the same moment taken together."""
+    def saves(self, attempt: int, host: str | None = None) -> list[Version]:
+        """The attempt's writes that may be checkpoints, in order, writes of the same moment taken together; of all
+        hosts, or of one. Hosts that save shards side by side drift apart, so that a habit is one host's."""
         moments: list[Version] = []
-        for version in sorted(self._checkpoint_writes(attempt), key=lambda version: version.started_at):
+        for version in sorted(self._checkpoint_writes(attempt, host), key=lambda version: version.started_at):
             if not moments or version.started_at - moments[-1].started_at > self.options.detection_seconds:
                 moments.append(version)
         return moments
 
-    def _checkpoint_writes(self, attempt: int) -> list[Version]:
+    def _checkpoint_writes(self, attempt: int, host: str | None = None) -> list[Version]:
         if attempt not in self._writes:
             versions = self.files.by_attempt.get(attempt, ())
             self._writes[attempt] = [version for version in versions if may_be_a_checkpoint(version.path)]
-        return self._writes[attempt]
+        writes = self._writes[attempt]
+        return writes if host is None else [version for version in writes if version.host == host]
 
-    def cadence_seconds(self, attempt: int) -> float | None:
+    def cadence_seconds(self, attempt: int, host: str | None = None) -> float | None:
         """The longest the script went without beginning a save, counted from its start; None without saves."""
         began = self.began_at(attempt)
-        starts = [save.started_at for save in self.saves(attempt)]
+        starts = [save.started_at for save in self.saves(attempt, host)]
         if began is None or not starts:
             return None
         return max(after - before for before, after in pairwise([began, *starts]))
@@ -332,18 +343,21 @@ class Evidence:
         """Writes begun because the script was told: the first after the notice or after SIGTERM, if it came sooner than
         the script's habit explains; and what it wrote last before it left by itself or trained no more."""
         if attempt not in self._reactions:
-            self._reactions[attempt] = self._find_reactions(attempt)
+            hosts = {version.host for version in self._checkpoint_writes(attempt)}
+            found = [version for host in sorted(hosts) for version in self._find_reactions(attempt, host)]
+            self._reactions[attempt] = sorted(found, key=lambda version: version.started_at)
         return self._reactions[attempt]
 
-    def _find_reactions(self, attempt: int) -> list[Version]:
+    def _find_reactions(self, attempt: int, host: str) -> list[Version]:
         notice, sigterm = self.notice(attempt), self.sigterm(attempt)
         found: dict[int, Version] = {}
         for told in (notice, sigterm):
-            later = [] if told is None else self._first_moment_after(attempt, told.at)
+            later = [] if told is None else self._first_moment_after(attempt, told.at, host)
             if told is not None and later and self._came_sooner(attempt, told.at, later[0]):
                 found |= {id(version): version for version in later}
         own_end = sigterm if self.outcome(attempt) == "reclaimed" else notice
-        last = [] if own_end is None else [v for v in self._checkpoint_writes(attempt) if v.started_at >= own_end.at]
+        writes = self._checkpoint_writes(attempt, host)
+        last = [] if own_end is None else [version for version in writes if version.started_at >= own_end.at]
         if last:
             done_at = max(version.done_at for version in last)
             if self.exited_by_itself(attempt):
@@ -352,7 +366,7 @@ class Evidence:
                 obeyed = self._trained_no_more(attempt, done_at)
             if obeyed:
                 found |= {id(version): version for version in last}
-        return sorted(found.values(), key=lambda version: version.started_at)
+        return list(found.values())
 
     def _trained_no_more(self, attempt: int, saved_at: float) -> bool:
         """Whether the log shows that nothing was trained between a save and the attempt's end: no progress since, for
@@ -370,10 +384,10 @@ class Evidence:
         exported = models is not None and any(int(facts["bytes"]) > 0 for facts in models.data["files"].values())
         return exited is not None and exited.data.get("exit_code") == 0 and exported
 
-    def _first_moment_after(self, attempt: int, instant: float) -> list[Version]:
+    def _first_moment_after(self, attempt: int, instant: float, host: str) -> list[Version]:
         """The files of the first save after an instant: each begun before the one before it was long done."""
         moment: list[Version] = []
-        for version in sorted(self._checkpoint_writes(attempt), key=lambda version: version.started_at):
+        for version in sorted(self._checkpoint_writes(attempt, host), key=lambda version: version.started_at):
             if version.started_at < instant:
                 continue
             again = any(version.path == other.path for other in moment)
@@ -384,7 +398,7 @@ class Evidence:
 
     def _came_sooner(self, attempt: int, told_at: float, save: Version) -> bool:
         """Whether a save came clearly sooner after the one before it than any other did, by time and by progress."""
-        saves = self.saves(attempt)
+        saves = self.saves(attempt, save.host)
         earlier = [other for other in saves if other.started_at < told_at]
         began, walk = self.began_at(attempt) or 0.0, self.walk(attempt)
         later = [other for other in saves if other.started_at >= save.started_at]
@@ -407,6 +421,11 @@ class Evidence:
         start = walk.first.value - self.progress.stride
         return sooner(lambda instant: reading.value if (reading := walk.at(instant)) else start, start)
 
+    def leaders(self, versions: Sequence[Version]) -> list[Version]:
+        """Those of some writes that the leading host did, or has its part in; all of them where it did none."""
+        own = [version for version in versions if version.host in ("", *self.hosts[:1])]
+        return own or list(versions)
+
     def newest_durable(self, attempt: int) -> Upload | None:
         """The newest state, by this attempt or earlier ones, that was in S3 when the instance went."""
         uploads = [file.upload for file in self.checkpoints_at_kill(attempt) if file.upload is not None]
@@ -421,7 +440,8 @@ class Evidence:
             return True
         # A file that changes too often ever to settle goes up as it is, now and then: that is its habit.
         goings = [newest.version.started_at, *(upload.started_at for upload in newest.version.uploads)]
-        habit = max([self.cadence_seconds(attempt) or 0.0, *(after - before for before, after in pairwise(goings))])
+        cadence = self.cadence_seconds(attempt, newest.version.host) or 0.0
+        habit = max([cadence, *(after - before for before, after in pairwise(goings))])
         transfer = (newest.finished_at or newest.started_at) - newest.started_at
         lasted = newest.version.done_at - newest.version.started_at if newest.is_whole else 0.0
         age = self.gone_at(attempt) - newest.content_at

@@ -25,6 +25,7 @@ _NOT_OURS = re.compile(
 )
 _OURS = ("/opt/ml/output/", "/opt/ml/input/data/code/")  # the script's outputs, and what it writes beside itself
 _DIGITS = re.compile(r"\d+")
+_HOST = re.compile(r"\balgo-\d+")
 _remembered = lru_cache(maxsize=1 << 16)  # every rule asks again, of every write of a long run
 
 
@@ -70,5 +71,5 @@ def family(path: str) -> str:
 
 @_remembered
 def numbers(path: str) -> tuple[int, ...]:
-    """The numbers of a path, in order."""
-    return tuple(int(digits) for digits in _DIGITS.findall(path))
+    """The numbers of a path, in order; a host's name (algo-1) holds none."""
+    return tuple(int(digits) for digits in _DIGITS.findall(_HOST.sub("", path)))

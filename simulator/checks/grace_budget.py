@@ -108,9 +108,10 @@ class _Window:
         )
 
     def _last_reaction(self) -> list[Version]:
-        """The files of the last save in reaction: what the next attempt would resume from."""
+        """The files of the last save in reaction: what the next attempt would resume from. Of several hosts the leading
+        one's, as each uploads its own."""
         moment: list[Version] = []
-        for save in answers(self._evidence, self._attempt, self._begins_at):
+        for save in self._evidence.leaders(answers(self._evidence, self._attempt, self._begins_at)):
             if moment and save.started_at > moment[-1].done_at + self._evidence.options.detection_seconds:
                 moment = []
             moment = [other for other in moment if other.path != save.path] + [save]

@@ -61,7 +61,8 @@ def _success(evidence: Evidence, attempt: int, exited: Event, told_at: float | N
 
 def _failure(evidence: Evidence, attempt: int, exited: Event, told_at: float | None) -> list[Finding]:
     code = exited.data.get("exit_code")
-    facts = _facts(evidence, attempt, exited, told_at)
+    facts, host = _facts(evidence, attempt, exited, told_at), evidence.ended_by(attempt)
+    script = f"the script on {host}" if host else "the script"
     if told_at is not None:
         saved = [save for save in evidence.saves_in_reaction(attempt) if save.settled_at is not None]
         if not saved:
@@ -70,8 +71,8 @@ def _failure(evidence: Evidence, attempt: int, exited: Event, told_at: float | N
         return [
             RULE.finding(
                 attempt,
-                f"The script saved {saved[-1].path} when it was told, and then exited with {code}: SageMaker calls the "
-                "job Failed and does not restart it, so that the checkpoint is of no use.",
+                f"T{script[1:]} saved {saved[-1].path} when it was told, and then exited with {code}: SageMaker calls "
+                "the job Failed and does not restart it, so that the checkpoint is of no use.",
                 facts,
                 fix="Stay until SIGTERM, or go on training; a non-zero exit before it fails the job:\n"
                 "        save(state, CHECKPOINTS)\n"
@@ -83,7 +84,7 @@ def _failure(evidence: Evidence, attempt: int, exited: Event, told_at: float | N
         return [
             RULE.finding(
                 attempt,
-                f"Training reached its end and the model was written, and then the script exited with {code}: "
+                f"Training reached its end and the model was written, and then {script} exited with {code}: "
                 "SageMaker calls the job Failed.",
                 facts,
                 fix="Return 0 when the work is done; let no clean-up after it raise.",
@@ -142,9 +143,10 @@ def _total(text: str, value: float) -> float | None:
 
 
 def _facts(evidence: Evidence, attempt: int, exited: Event, told_at: float | None) -> dict[str, object]:
-    walk, ends = evidence.walk(attempt), _baseline_ends(evidence)
+    walk, ends, host = evidence.walk(attempt), _baseline_ends(evidence), evidence.ended_by(attempt)
     return {
         "exit_code": exited.data.get("exit_code"),
+        **({"host": host} if host else {}),
         "seconds_after_told": None if told_at is None else round(exited.at - told_at, 3),
         "last_progress": None if walk is None else walk.last.value,
         "last_progress_line": None if walk is None else walk.last.text,

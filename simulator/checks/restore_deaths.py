@@ -28,7 +28,8 @@ _MISMATCH = re.compile(
 
 @dataclass(frozen=True)
 class Death:
-    """How an attempt died while it restored. `reason`: the error's own line, empty where there is none."""
+    """How an attempt died while it restored. `reason`: the error's own line, empty where there is none. `host`: that
+    died, where it was another than the leading one."""
 
     attempt: int
     exit_code: object
@@ -36,6 +37,12 @@ class Death:
     restored: list[str]
     tail: list[str]
     reason: str
+    host: str = ""
+
+    @property
+    def who(self) -> str:
+        """How sentences call it."""
+        return f"Attempt {self.attempt}" + (f" on {self.host}" if self.host else "")
 
     @property
     def reads_half(self) -> bool:
@@ -78,7 +85,7 @@ def _restore_deaths(evidence: Evidence) -> list[Death]:
         tail = [str(line) for line in exited.data.get("log_tail", ())][-_TAIL:]
         reason = next((line.strip() for line in reversed(tail) if _ERROR.search(line)), tail[-1] if tail else "")
         lived = exited.at - (evidence.began_at(attempt) or exited.at)
-        deaths.append(Death(attempt, code, lived, sorted(restored), tail, reason))
+        deaths.append(Death(attempt, code, lived, sorted(restored), tail, reason, evidence.ended_by(attempt)))
     return deaths
 
 

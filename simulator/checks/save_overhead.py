@@ -109,12 +109,15 @@ def _cost(evidence: Evidence, attempt: int) -> _Cost | None:
 
 def _writes(evidence: Evidence, attempt: int, until: float) -> list[tuple[float, float]]:
     """When something was being written, files of one moment taken together; logs left out. A file that was written
-    aside ends with its renaming."""
+    aside ends with its renaming. Of several hosts it is the leading one's saves that hold up the steps that it logs."""
     begun: dict[str, float] = {}
     spans: list[tuple[float, float]] = []
     kinds = (Kind.FILE_CHANGED, Kind.FILE_SETTLED, Kind.FILE_DELETED)
+    counted = {version.path for version in evidence.leaders(evidence.files.by_attempt.get(attempt, ()))}
     for event in sorted((event for kind in kinds for event in evidence.of(kind, attempt)), key=lambda event: event.at):
         path = str(event.data["path"])
+        if path not in counted:
+            continue
         if event.at > until or is_bookkeeping(path) or is_marker(path):
             continue
         if event.kind is Kind.FILE_CHANGED:

@@ -62,11 +62,12 @@ def _death(evidence: Evidence, death: Death) -> Finding | None:
         return None
     return RULE.finding(
         death.attempt,
-        f"Attempt {death.attempt} exited with {death.exit_code} on a torn checkpoint, {torn.path}: {torn.why}"
+        f"{death.who} exited with {death.exit_code} on a torn checkpoint, {torn.path}: {torn.why}"
         + (f". It said: {death.reason}" if death.reason else "."),
         {
             **_facts(torn),
             "exit_code": death.exit_code,
+            **({"host": death.host} if death.host else {}),
             "restored_files": death.restored[:20],
             "log_tail": death.tail,
         },

@@ -73,7 +73,8 @@ def torn_files(evidence: Evidence, attempt: int) -> list[Torn]:
 def _usual_bytes(evidence: Evidence, file: DurableFile) -> int:
     """What a file of this name has when nothing cuts it."""
     like = evidence.once(_families).get(family(file.path), [])
-    return max((version.bytes for version in like), default=file.bytes)
+    host = file.version.host if file.version else ""
+    return max((version.bytes for version in like if version.host == host), default=file.bytes)
 
 
 def is_cut(evidence: Evidence, version: Version) -> bool:
@@ -115,7 +116,7 @@ def _went_on(evidence: Evidence, version: Version) -> Version | None:
 def _too_small(evidence: Evidence, version: Version, size: int) -> int | None:
     """The size of its like, where this one is clearly smaller. A file whose size varies, as a history that grows, has
     no like."""
-    known = evidence.once(_SettledSizes).of(family(version.path))
+    known = evidence.once(_SettledSizes).of(family(version.path), version.host)
     others = [bytes_ for other, bytes_ in known if other is not version]
     if not others:
         return None
@@ -128,23 +129,24 @@ def _too_small(evidence: Evidence, version: Version, size: int) -> int | None:
 
 
 class _SettledSizes:
-    """The sizes that whole writes of a family came to, looked up once: a sample of them, over all of the run."""
+    """The sizes that whole writes of a family came to, looked up once: a sample of them, over all of the run. Of one
+    host: another's shard may be smaller."""
 
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
-        self._known: dict[str, list[tuple[Version, int]]] = {}
+        self._known: dict[tuple[str, str], list[tuple[Version, int]]] = {}
 
-    def of(self, name: str) -> list[tuple[Version, int]]:
+    def of(self, name: str, host: str) -> list[tuple[Version, int]]:
         """Each with its write."""
-        if name not in self._known:
-            writes = self._evidence.once(_families).get(name, ())
+        if (name, host) not in self._known:
+            writes = [one for one in self._evidence.once(_families).get(name, ()) if one.host == host]
             settled = [one for one in writes if one.settled_at is not None and one.bytes > 0]
-            self._known[name] = [
+            self._known[name, host] = [
                 (one, one.bytes)
                 for one in settled[:: len(settled) // _COMPARED + 1]
                 if _went_on(self._evidence, one) is None and _training_went_on(self._evidence, one)
             ]
-        return self._known[name]
+        return self._known[name, host]
 
 
 def _training_went_on(evidence: Evidence, version: Version) -> bool:
