@@ -421,15 +421,23 @@ class Evidence:
         start = walk.first.value - self.progress.stride
         return sooner(lambda instant: reading.value if (reading := walk.at(instant)) else start, start)
 
+    @cached_property
+    def leading(self) -> frozenset[str]:
+        """The hosts of the writes that belong to the progress which is read: the leading one, or where it never saves,
+        all. Another host may be elsewhere in its training when it writes its part."""
+        writes = (version for versions in self.files.by_attempt.values() for version in versions)
+        hosts = frozenset(version.host for version in writes if may_be_a_checkpoint(version.path))
+        return hosts & {"", *self.hosts[:1]} or hosts
+
     def leaders(self, versions: Sequence[Version]) -> list[Version]:
-        """Those of some writes that the leading host did, or has its part in; all of them where it did none."""
-        own = [version for version in versions if version.host in ("", *self.hosts[:1])]
-        return own or list(versions)
+        """Those of some writes that the leading host did; all of them where it did none."""
+        return [version for version in versions if version.host in self.leading] or list(versions)
 
     def newest_durable(self, attempt: int) -> Upload | None:
         """The newest state, by this attempt or earlier ones, that was in S3 when the instance went."""
         uploads = [file.upload for file in self.checkpoints_at_kill(attempt) if file.upload is not None]
-        return max(uploads, key=lambda upload: upload.content_at, default=None)
+        own = [upload for upload in uploads if upload.version.host in self.leading]
+        return max(own or uploads, key=lambda upload: upload.content_at, default=None)
 
     def checkpoints_were_current(self, attempt: int) -> bool:
         """Whether what was in S3 at the kill is as new as the script's own habit of saving can make it."""

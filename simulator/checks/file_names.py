@@ -26,6 +26,7 @@ _NOT_OURS = re.compile(
 _OURS = ("/opt/ml/output/", "/opt/ml/input/data/code/")  # the script's outputs, and what it writes beside itself
 _DIGITS = re.compile(r"\d+")
 _HOST = re.compile(r"\balgo-\d+")
+_OF_A_HOST = re.compile(r"[._-]algo-\d+$")
 _remembered = lru_cache(maxsize=1 << 16)  # every rule asks again, of every write of a long run
 
 
@@ -36,8 +37,7 @@ def is_marker(path: str) -> bool:
 
 def is_bookkeeping(path: str) -> bool:
     """Logs, metrics and events that change with every step and that no trainer resumes from."""
-    name = PurePosixPath(path)
-    return name.suffix.lower() in _BOOKKEEPING_SUFFIXES or "tfevents" in name.name
+    return _suffix(path) in _BOOKKEEPING_SUFFIXES or "tfevents" in PurePosixPath(path).name
 
 
 @_remembered
@@ -51,7 +51,7 @@ def is_named_as_state(path: str) -> bool:
     """A name or suffix that only training state has."""
     if is_marker(path) or is_temporary(path) or is_bookkeeping(path):
         return False
-    return PurePosixPath(path).suffix.lower() in _STATE_SUFFIXES or _STATE_NAME.search(path) is not None
+    return _suffix(path) in _STATE_SUFFIXES or _STATE_NAME.search(path) is not None
 
 
 def is_state_outside(path: str) -> bool:
@@ -60,7 +60,12 @@ def is_state_outside(path: str) -> bool:
     foreign = not path.startswith(_OURS) and _NOT_OURS.search(path)
     if foreign or is_marker(path) or is_bookkeeping(path):
         return False
-    return PurePosixPath(path).suffix.lower() in _STATE_SUFFIXES or _STATE_NAME.search(path) is not None
+    return _suffix(path) in _STATE_SUFFIXES or _STATE_NAME.search(path) is not None
+
+
+def _suffix(path: str) -> str:
+    """The file's suffix, also where a host's name was put behind it (`metrics.csv.algo-2`)."""
+    return PurePosixPath(_OF_A_HOST.sub("", path)).suffix.lower()
 
 
 @_remembered

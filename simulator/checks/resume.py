@@ -70,7 +70,8 @@ class _Contents:
         self._numbered: dict[str, int | None] = {}
         self._families: dict[str, list[Version]] = {}
         for path, versions in evidence.files.versions.items():
-            self._families.setdefault(family(path), []).extend(versions)
+            own = [version for version in versions if version.host in evidence.leading]
+            self._families.setdefault(family(path), []).extend(own)
 
     def versions_of(self, path: str) -> list[Version]:
         """Every write of the path's family."""
@@ -154,7 +155,8 @@ class _Comparison:
         if not restored:
             return replace(unclear, why="nothing was restored")
 
-        durable = [file for file in restored if file.version is not None]
+        # Where another host was in its training when it wrote its part, nobody knows.
+        durable = [file for file in restored if file.version is not None and file.version.host in self._evidence.leading]
         newest = next(self._sure(durable), None)
         least = self._least(newest) if newest else -inf
         known = replace(unclear, newest=newest, newest_value=least)
@@ -249,7 +251,8 @@ class _Comparison:
                 continue
             if is_cut(self._evidence, version):
                 continue
-            if self._save_was_over(version) and not self._lacks_a_part(version) and not self._is_mixed(version, there):
+            lacks = self._lacks_a_part(version) or self._lacks_a_hosts_part(version)
+            if self._save_was_over(version) and not lacks and not self._is_mixed(version, there):
                 yield file
 
     def _is_state(self, file: DurableFile) -> bool:
@@ -295,6 +298,26 @@ class _Comparison:
             if together or at_once or same_number:
                 return True
         return False
+
+
+    def _lacks_a_hosts_part(self, version: Version) -> bool:
+        """Whether another host that saves about as often has not come to its part of the same save, or not brought it
+        to S3: hosts drift apart, and the save's number among those of its host tells which belong together."""
+        evidence, attempt = self._evidence, version.attempt
+        if not evidence.hosts:
+            return False
+        mine = evidence.saves(attempt, version.host)
+        place = sum(1 for save in mine if save.started_at <= version.started_at)
+        for host in evidence.hosts:
+            theirs = evidence.saves(attempt, host) if host != version.host else []
+            most, least = max(len(mine), len(theirs)), min(len(mine), len(theirs))
+            if theirs and most <= 1.5 * least + 1 and not _is_durable(theirs[place - 1 : place]):
+                return True
+        return False
+
+
+def _is_durable(versions: Sequence[Version]) -> bool:
+    return any(version.durable_at is not None for version in versions)
 
 
 def _newest_of_families(durable: Sequence[DurableFile]) -> Iterator[DurableFile]:

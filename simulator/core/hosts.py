@@ -10,8 +10,9 @@ through the steps and one disk, so each kind of event is taken from where it tel
   whose leader had left before, it is that of the next host that the signals still reached: they did come.
 - Files and uploads are all hosts', as ranks with files of their own (shards) together are one checkpoint. A path that
   several hosts wrote in one attempt has one story, though: that of the host whose bytes S3 held in the end, the leader
-  before others; it is told without a host. Else a copy that a second host writes, uploads or loses would look like a
-  write that was paused, cut or never uploaded. That their bytes differ is SPOT018's, which reads the whole timeline.
+  before others; it is told as the first writer's. Else a copy that a second host writes, uploads or loses would look
+  like a write that was paused, cut or never uploaded. That their bytes differ is SPOT018's, which reads the whole
+  timeline.
 - What a host deletes that another one wrote is the object's end, which manifests tell, and not the end of the writer's
   own file. Copies that were restored to other hosts and lie there until the end are no state of the job.
 - /opt/ml/model is all hosts' together, the leader's file before others of its name. Lines about checkpoints are all
@@ -23,7 +24,7 @@ Limit: followers' progress is not judged. A rank that begins anew while the lead
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from simulator.core.timeline import Event, Kind, Timeline
@@ -115,7 +116,7 @@ class _Attempt:
         self._hosts = hosts
         self._speaker = _speaker(events, hosts)
         self._tellers = {kind: _first_of(hosts, (e for e in events if e.kind is kind)) for kind in OF_THE_TELLER}
-        self._owners, self._shared = _owners(events, hosts)
+        self._owners, self._writers = _owners(events, hosts)
         models = [event for event in events if event.kind is Kind.MODEL_FILES]
         self._last_model = models[-1] if models else None
         self._model = _united(models, hosts)
@@ -150,7 +151,8 @@ class _Attempt:
     def _of_owner(self, event: Event, host: str, path: str, unless_written: str) -> Event | None:
         if host != self._owners.get(path, unless_written):
             return None
-        return _without_host(event) if path in self._shared else event
+        teller = self._writers.get(path, host)
+        return event if teller == host else _with(event, host=teller)
 
 
 def _outcome(events: Iterable[Event]) -> str | None:
@@ -179,9 +181,9 @@ def _first_of(hosts: Sequence[str], events: Iterable[Event]) -> str:
     return next((host for host in hosts if host in there), "")
 
 
-def _owners(events: Sequence[Event], hosts: Sequence[str]) -> tuple[Mapping[str, str], Collection[str]]:
-    """Path → the host whose writes of it are told: of several, the one whose bytes S3 held in the end; and the paths
-    that several wrote."""
+def _owners(events: Sequence[Event], hosts: Sequence[str]) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Path → the host whose writes of it are told: of several, the one whose bytes S3 held in the end; and path → the
+    first host in order that wrote it."""
     writers: dict[str, set[str]] = defaultdict(set)
     sent: dict[tuple[str, str], list[str]] = defaultdict(list)
     held: Mapping[str, Mapping[str, Any]] = {}
@@ -200,7 +202,7 @@ def _owners(events: Sequence[Event], hosts: Sequence[str]) -> tuple[Mapping[str,
         return not (has_it and digests[-1] == digest), not has_it, hosts.index(host)
 
     owners = {path: min((rank(path, host), host) for host in known)[1] for path, known in writers.items()}
-    return owners, {path for path, known in writers.items() if len(known) > 1}
+    return owners, {path: min(known, key=hosts.index) for path, known in writers.items()}
 
 
 def _united(models: Sequence[Event], hosts: Sequence[str]) -> Mapping[str, Any]:
@@ -222,11 +224,6 @@ def _said_about_checkpoints(events: Sequence[Event], hosts: Sequence[str]) -> li
     """All hosts' lines about checkpoints, the same line once."""
     said = {host_of(e): e.data.get("log_about_checkpoints", ()) for e in events if e.kind is Kind.PROCESS_EXITED}
     return list(dict.fromkeys(str(line) for host in hosts for line in said.get(host, ())))
-
-
-def _without_host(event: Event) -> Event:
-    data = {name: value for name, value in event.data.items() if name != "host"}
-    return Event(event.at, event.kind, event.attempt, data)
 
 
 def _with(event: Event, **data: Any) -> Event:
