@@ -18,7 +18,7 @@ MOST_HOSTS = 254
 MACHINES_HOSTS = Path("/etc/hosts")
 _BLOCKS = range(0x0100, 0x10000)  # 127.1.0 to 127.255.255; in 127.0 are localhost and resolvers
 _turn = itertools.count(secrets.randbelow(len(_BLOCKS)))
-"""Each attempt takes the next block: an address just used may have connections in TIME_WAIT, a new instance has none."""
+"""Each attempt takes the next block: an address just used may have connections in TIME_WAIT, a new instance none."""
 
 
 class Block:

@@ -76,7 +76,7 @@ class ZygoteRuntime(ProcessRuntime):
         )
 
     def prepare(self, job: TrainingJob) -> None:
-        """Also starts the zygotes, one a host, so that what is said of this runtime is true from the first attempt on."""
+        """Also starts the zygotes, one a host, so that what is said of this runtime is true from the start."""
         super().prepare(job)
         nowhere = Path("/nonexistent")
         for host in job.hosts:
