@@ -1,0 +1,17 @@
+"""A verdict in the words of a server's log, of `exec`'s end and of the live page. Pure."""
+
+from __future__ import annotations
+
+from simulator.verdict import Answer, Verdict
+
+ON_DEMAND = "nothing to prove: on demand, its instance is never taken away"
+
+
+def verdict_told(verdict: Verdict, is_spot: bool) -> str:
+    """One sentence without its full stop. What proves nothing is no fault of the job, and does not read like one."""
+    reason = verdict.reason
+    if verdict.verdict is not Answer.ERROR:
+        return reason.what
+    if not is_spot:
+        return ON_DEMAND
+    return f"nothing proved: {reason.what}, as {reason.why}" if reason.why else f"nothing proved: {reason.what}"
