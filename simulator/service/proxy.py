@@ -23,7 +23,15 @@ from urllib.parse import urlsplit
 from simulator.core.errors import EnvironmentFailure
 from simulator.service.answers import Ask, Request
 from simulator.service.certificates import Authority
-from simulator.service.hosts import AnsweredBy, HostLedger, is_aws, is_iam, is_loopback, is_sagemaker_api
+from simulator.service.hosts import (
+    AnsweredBy,
+    HostLedger,
+    is_aws,
+    is_iam,
+    is_loopback,
+    is_sagemaker_api,
+    is_step_functions,
+)
 
 LOOPBACK = "127.0.0.1"
 IDLE_SECONDS = 60.0
@@ -204,7 +212,7 @@ class _Handler(proxy3.ProxyRequestHandler):  # type: ignore[misc]  # moto gives 
 
 def _is_ours(host: str) -> bool:
     """Whether the server's own application answers, which hands on to moto what is moto's."""
-    return is_sagemaker_api(host) or is_iam(host)
+    return is_sagemaker_api(host) or is_iam(host) or is_step_functions(host)
 
 
 def refusal(host: str) -> tuple[int, dict[str, Any], bytes]:

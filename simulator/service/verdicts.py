@@ -11,7 +11,7 @@ def verdict_told(verdict: Verdict, is_spot: bool) -> str:
     """One sentence without its full stop. What proves nothing is no fault of the job, and does not read like one."""
     reason = verdict.reason
     if verdict.verdict is not Answer.ERROR:
-        return reason.what
+        return reason.what if verdict.completed else f"{reason.what}: {reason.why}"
     if not is_spot:
         return ON_DEMAND
     return f"nothing proved: {reason.what}, as {reason.why}" if reason.why else f"nothing proved: {reason.what}"
