@@ -12,7 +12,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 
 from simulator.service.api import TARGET, Answer, SageMakerApi, failure
 from simulator.service.control import PREFIX, Control, live_page
-from simulator.service.errors import NotInMoto, ServiceError
+from simulator.service.errors import NotInMoto, SerializationException, ServiceError
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -116,7 +116,8 @@ def is_local(host: str) -> bool:
 
 
 def take_body(environ: Environ, limit: int = MAX_BODY) -> bytes:
-    """The body, put back so that it can be read again. Raises RequestTooLarge, and reads no more then."""
+    """The body, put back so that it can be read again. Raises RequestTooLarge, and reads no more then;
+    SerializationException for one whose chunks are none or whose client went."""
     try:
         declared = int(environ.get("CONTENT_LENGTH") or -1)
     except ValueError:
@@ -125,7 +126,10 @@ def take_body(environ: Environ, limit: int = MAX_BODY) -> bytes:
     if declared > limit:
         raise RequestTooLarge(f"the request has {declared} bytes, and at most {limit} are taken")
     size = limit + 1 if chunked else max(0, declared)
-    body: bytes = environ["wsgi.input"].read(size) if size else b""
+    try:
+        body: bytes = environ["wsgi.input"].read(size) if size else b""
+    except OSError as error:
+        raise SerializationException(f"The body cannot be read: {error}") from error
     if len(body) > limit:
         raise RequestTooLarge(f"the request has more than {limit} bytes")
     environ["wsgi.input"] = io.BytesIO(body)

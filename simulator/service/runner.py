@@ -178,7 +178,8 @@ class Runner:
             failure = error
             self._failed(entry, recorder, error)
         verdict = judge(entry.timeline)
-        entry.verdict, entry.verdict_told = verdict.verdict.value, verdict_told(verdict, entry.is_spot)
+        entry.verdict = verdict.verdict.value
+        entry.verdict_told = verdict_told(verdict, entry.is_spot, entry.stop_asked)
         record = RunRecord(
             job=entry.job,
             plan=entry.plan,

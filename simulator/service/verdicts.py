@@ -7,9 +7,15 @@ from simulator.verdict import Answer, Verdict
 ON_DEMAND = "nothing to prove: on demand, its instance is never taken away"
 
 
-def verdict_told(verdict: Verdict, is_spot: bool) -> str:
-    """One sentence without its full stop. What proves nothing is no fault of the job, and does not read like one."""
+STOPPED = "nothing proved: it was stopped before its end"
+
+
+def verdict_told(verdict: Verdict, is_spot: bool, was_stopped: bool = False) -> str:
+    """One sentence without its full stop. What proves nothing is no fault of the job, and does not read like one.
+    `was_stopped`: by StopTrainingJob."""
     reason = verdict.reason
+    if was_stopped and not verdict.completed:
+        return STOPPED
     if verdict.verdict is not Answer.ERROR:
         return reason.what if verdict.completed else f"{reason.what}: {reason.why}"
     if not is_spot:

@@ -58,6 +58,11 @@ def error_of(answer: bytes) -> str:
     return str(json.loads(answer.partition(b"\r\n\r\n")[2])["__type"])
 
 
+def test_chunks_that_are_none_are_the_clients_fault(server: Server) -> None:
+    answer = say(server, post(b"zz\r\n", "127.0.0.1", "Transfer-Encoding: chunked"))
+    assert (status_of(answer), error_of(answer)) == (400, "SerializationException")
+
+
 @pytest.mark.parametrize(
     ("service", "operation", "asked"),
     [
