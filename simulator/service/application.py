@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
@@ -50,7 +50,7 @@ class Application:
             if answer is None:
                 return self._moto(environ, start_response)
         except NotImplementedError as error:
-            answer = not_in_moto(environ, error)
+            answer = not_in_moto(str(environ.get("CONTENT_TYPE", "")), error)
         return respond(answer, environ, start_response)
 
     def _own_answer(self, environ: Environ) -> Answer | None:
@@ -138,10 +138,10 @@ def take_body(environ: Environ, limit: int = MAX_BODY) -> bytes:
     return body
 
 
-def not_in_moto(environ: Mapping[str, Any], error: NotImplementedError) -> Answer:
+def not_in_moto(content_type: str, error: NotImplementedError) -> Answer:
     """The answer for an operation that moto lacks, in the protocol of the request. 501: no client tries it again."""
     what = NotInMoto(f"neither spot-simulator nor moto has this operation: {error}")
-    if "x-www-form-urlencoded" not in str(environ.get("CONTENT_TYPE", "")):
+    if "x-www-form-urlencoded" not in content_type:
         return failure(what)
     text = f"<Code>{what.code}</Code><Message>{escape(what.message)}</Message>"
     body = f"<ErrorResponse><Error><Type>Receiver</Type>{text}</Error><RequestId/></ErrorResponse>"

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from simulator.core.errors import EnvironmentFailure
 from simulator.service.answers import Ask, Request
+from simulator.service.application import not_in_moto
 from simulator.service.certificates import Authority
 from simulator.service.hosts import (
     AnsweredBy,
@@ -126,8 +127,8 @@ class _Router(proxy3.MotoRequestHandler):  # type: ignore[misc]  # moto gives no
                 return own.status, _framed(own.headers, own.body), own.body
             return self._ask_moto(method, host, name, path, headers, body)
         except NotImplementedError as error:
-            text = f"spot-simulator: moto does not have this operation of {name}: {error}".encode()
-            return 501, _framed({"content-type": "text/plain"}, text), text
+            lacking = not_in_moto(str(headers.get("Content-Type", "")), error)
+            return lacking.status, _framed(lacking.headers, lacking.body), lacking.body
 
     def _ask_moto(
         self, method: str, host: str, name: str, path: str, headers: Any, body: bytes | None
