@@ -35,9 +35,9 @@ class LocalModeRuntime:
 
     name = RuntimeName.LOCAL_MODE
     fidelity_lost: Sequence[str] = (
-        "one host: a job on several instances cannot be shown",
         "instance types are not imitated: the container has this machine's processors, memory and no GPU",
-        "the network is a private bridge with the way out that this machine has, and no VPC",
+        "several hosts share this machine's processors, memory and disk, each as if they were its own",
+        "the network is a private bridge, between hosts as fast as memory, with this machine's way out, and no VPC",
         "S3 is moto; input channels are copies of local folders and not downloads",
         "the container gets placeholder credentials and no role",
     )
