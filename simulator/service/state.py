@@ -89,6 +89,7 @@ def _record(entry: JobEntry) -> dict[str, Any]:
         "log_stream": entry.log_stream,
         "failure_reason": entry.failure_reason,
         "verdict": entry.verdict,
+        "verdict_told": entry.verdict_told,
         "is_over": entry.is_over,
         "plan": asdict(entry.plan) | {"interruptions": [trigger.text for trigger in entry.plan.interruptions]},
     }
@@ -116,6 +117,7 @@ def _entry(record: dict[str, Any]) -> JobEntry:
         failure_reason=record["failure_reason"],
         log_stream=record["log_stream"],
         verdict=record["verdict"],
+        verdict_told=record.get("verdict_told"),
     )
     if entry.folder is not None:
         with suppress(OSError):
