@@ -8,7 +8,7 @@ from simulator.app.settings import RuntimeChoice, Settings
 from simulator.app.simulate import Result, exit_code_of, sync_options, why_partial
 from simulator.core.job import TrainingJob
 from simulator.core.plan import PROFILES, Plan, Profile, gives_notice, profile_named
-from simulator.engine.job_run import EngineOptions
+from simulator.engine.equipment import EngineOptions
 from simulator.explore.coverage import Explored
 from simulator.explore.laboratory import LabSpec, Start, StoreKind, TrialRun
 from simulator.reports.folder import RunFolder

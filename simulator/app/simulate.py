@@ -24,8 +24,9 @@ from simulator.core.plan import Plan, profile_named
 from simulator.core.timeline import Timeline
 from simulator.engine.clock import SystemClock
 from simulator.engine.disk_errors import disk_errors
+from simulator.engine.equipment import EngineOptions
 from simulator.engine.interrupts import UserInterrupt, orderly_interrupts, shielded
-from simulator.engine.job_run import EngineOptions, JobRun
+from simulator.engine.job_run import JobRun
 from simulator.engine.recorder import Recorder
 from simulator.reports.folder import RunFolder, read_run
 from simulator.reports.github import tell_github

@@ -1,43 +1,36 @@
-"""One attempt, carried out: restore, train, sync, reclaim, wipe; what the machine commands is done and observed."""
+"""One instance of an attempt: its folder, its container, its uploader, and what is heard and seen of it."""
 
 from __future__ import annotations
 
-import queue
 import shutil
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from simulator.checkpoints.folder import Found, look
 from simulator.checkpoints.none import NoSync
 from simulator.checkpoints.restore import restore
-from simulator.checkpoints.store import Manifest, ObjectStore, TransferAbandoned
-from simulator.checkpoints.sync import CheckpointSync, SyncOptions
+from simulator.checkpoints.store import Manifest
+from simulator.checkpoints.sync import CheckpointSync
 from simulator.checkpoints.writers import WriterWatch
-from simulator.core.attempt import Act, AttemptMachine, Command, Outcome
+from simulator.core.attempt import Act, Command, Outcome
 from simulator.core.job import TrainingJob
-from simulator.core.lifecycle import SecondaryStatus
 from simulator.core.metrics import MetricReader
 from simulator.core.reaction import LinesToKeep
 from simulator.core.timeline import Event, Kind
 from simulator.engine.checkpoint_talk import CheckpointTalk
-from simulator.engine.clock import SystemClock
 from simulator.engine.contents import folder_contents
-from simulator.engine.interrupts import shielded
+from simulator.engine.equipment import Equipment
 from simulator.engine.looks import Looks, take_look
-from simulator.engine.recorder import Recorder
 from simulator.engine.samples import SampleRecorder
 from simulator.engine.state_watch import StateWatch
-from simulator.engine.surroundings import InputsFailed, Surroundings
 from simulator.notices.file import give_notice
-from simulator.runtimes.port import AttemptSpec, RunningAttempt, Runtime
+from simulator.runtimes.port import AttemptSpec, RunningAttempt
 
-TICK_SECONDS = 0.25  # how often people are shown the time while nothing happens
 LOG_DRAIN_SECONDS = 10.0  # how long the last lines may take to arrive after the process has ended
 LOG_TAIL_LINES = 20
 LOG_LINE_CHARACTERS = 500  # of a line on the timeline; the logs hold all of it
@@ -46,8 +39,9 @@ FAILURE_REASON_CHARACTERS = 1024  # "How Amazon SageMaker signals algorithm fail
 
 @dataclass(frozen=True)
 class Exited:
-    """The entrypoint ended, and all that it printed was read."""
+    """An instance's entrypoint ended, and all that it printed was read."""
 
+    host: str
     exit_code: int
 
 
@@ -58,360 +52,266 @@ class Broken:
     error: BaseException
 
 
-@dataclass(frozen=True)
-class Ended:
-    """An attempt's end: what it means for the job, and why it failed where it did."""
+class Attempt(Protocol):
+    """What an instance asks of, and tells, the attempt that it belongs to; from any thread."""
 
-    outcome: Outcome
-    exit_code: int | None
-    failure_reason: str = ""
+    number: int
+
+    def is_ending(self) -> bool:
+        """Whether the end is on its way."""
+        ...
+
+    def record(self, kind: Kind, data: Mapping[str, Any], host: str) -> Event:
+        """Take in what happened on an instance."""
+        ...
+
+    def log(self, line: bytes, host: str) -> None:
+        """Take in a line of the script's output."""
+        ...
+
+    def matches(self, line: str) -> bool:
+        """Whether the interruption waited for this line."""
+        ...
+
+    def delivered(self, act: Act) -> None:
+        """Take in that a signal arrived at an instance."""
+        ...
+
+    def tell(self, message: Exited | Broken) -> None:
+        """Take in the end of an instance, or an error."""
+        ...
 
 
 class Instance:
-    """One attempt's life. Make it, call `live()` once; nothing of it is left afterwards."""
+    """One instance's life, carried through by its attempt, which calls what is here in the order of this text."""
 
-    def __init__(
-        self,
-        number: int,
-        job: TrainingJob,
-        machine: AttemptMachine,
-        runtime: Runtime,
-        store: ObjectStore,
-        recorder: Recorder,
-        clock: SystemClock,
-        scratch: Path,
-        run_id: str,
-        sync_options: SyncOptions,
-        flush_after_exit: bool,
-        set_status: Callable[[SecondaryStatus], None],
-        tick: Callable[[float], None],
-        read_states: bool = False,
-        surroundings: Surroundings | None = None,
-    ) -> None:
-        self._number, self._job, self._machine = number, job, machine
-        self._runtime, self._store, self._recorder, self._clock = runtime, store, recorder, clock
-        self._directory, self._run_id = scratch / f"attempt-{number}", run_id
-        self._sync_options, self._flush_after_exit = sync_options, flush_after_exit
-        self._set_status, self._tick = set_status, tick
-        self._surroundings = surroundings or Surroundings()
-        self._aborted: BaseException | None = None
-        self._has_exited = False
-        self._lock = threading.RLock()  # the machine's: events reach it from several threads
+    def __init__(self, host: str, job: TrainingJob, attempt: Attempt, equipment: Equipment, directory: Path) -> None:
+        self.host = host
+        self.exit_code: int | None = None
+        self._job, self._attempt, self._equipment = job, attempt, equipment
+        self._directory, self._checkpoints = directory, directory / "checkpoints"
+        self._clock, self._local_path = equipment.clock, job.CheckpointConfig.LocalPath
+        self._restored: Mapping[str, Found] = {}
+        self._running: RunningAttempt | None = None
         self._kept: LinesToKeep | None = None  # which lines go on the timeline, once the script was told
         self._looks: Looks | None = None
-        self._inbox: queue.SimpleQueue[Exited | Broken | None] = queue.SimpleQueue()
         self._metrics = MetricReader(job.MetricDefinitions)
         self._log_tail: deque[str] = deque(maxlen=LOG_TAIL_LINES)
         self._talk = CheckpointTalk()
         self._samples = SampleRecorder(self._emit)
-        self._read_states = read_states
+        self._writers: WriterWatch | None = None
+        self._sync: CheckpointSync | NoSync | None = None
         self._states: StateWatch | None = None
 
-    def interrupt(self) -> bool:
-        """Take the instance away from outside; thread-safe. False where its end is on its way already."""
-        with self._lock:
-            begun = not self._has_exited and self._machine.interrupt(self._clock.now())
-        self._inbox.put(None)
-        return begun
+    # Downloading
 
-    def stop(self) -> None:
-        """StopTrainingJob; thread-safe, and of no effect where the instance's end is on its way already."""
-        with self._lock:
-            self._machine.stop(self._clock.now())
-        self._inbox.put(None)
+    def make_folder(self) -> None:
+        """Make the folder that all of the instance is in."""
+        self._checkpoints.mkdir(parents=True)
 
-    def abort(self, error: BaseException) -> None:
-        """End the attempt at once with an error, as the harness itself ends; thread-safe."""
-        self._aborted = error
-        self._inbox.put(Broken(error))
+    def download(self) -> None:
+        """Fetch channels and source. Raises InputsFailed, TransferAbandoned and EnvironmentFailure."""
+        fetch = self._equipment.surroundings.inputs
+        self._job = fetch(self._job, self.host, self._directory / "inputs", self._attempt.is_ending)
 
-    def live(self) -> Ended:
-        """Run the attempt to its end. Raises EnvironmentFailure; whatever happens, the instance is wiped."""
-        self._emit(Kind.ATTEMPT_STARTED, {"host": self._job.hosts[0]})
-        self._set_status(SecondaryStatus.STARTING)
-        checkpoints = self._directory / "checkpoints"
-        checkpoints.mkdir(parents=True)
-        running: RunningAttempt | None = None
-        try:
-            self._set_status(SecondaryStatus.DOWNLOADING)
-            try:
-                self._job = self._surroundings.inputs(
-                    self._job, self._job.hosts[0], self._directory / "inputs", self._is_ending
-                )
-            except InputsFailed as error:
-                return self._ended(Ended(Outcome.FAILED, None, str(error)))
-            except TransferAbandoned:
-                return self._gone_while_downloading()
-            if self._is_ending() or not self._restore(checkpoints):
-                return self._gone_while_downloading()
-            spec = AttemptSpec(
-                job=self._job,
-                run_id=self._run_id,
-                attempt=self._number,
-                host=self._job.hosts[0],
-                instance_dir=self._directory,
-                checkpoints=checkpoints,
-            )
-            restored = look(checkpoints, self._job.CheckpointConfig.LocalPath).files
-            self._talk = CheckpointTalk(restored)
-            with shielded():
-                (running,) = self._runtime.start([spec])
-            self._set_status(SecondaryStatus.TRAINING)
-            return self._train(running, restored)
-        finally:
-            with shielded():
-                self._wipe(running)
+    def restore(self) -> Manifest:
+        """Fill the checkpoint folder from S3 and only from there; what came. Raises TransferAbandoned."""
+        manifest = restore(self._equipment.store, self._checkpoints, self._emit, self._attempt.is_ending)
+        self._restored = look(self._checkpoints, self._local_path).files
+        self._talk = CheckpointTalk(self._restored)
+        return manifest
 
-    def _restore(self, checkpoints: Path) -> bool:
-        """Fill the folder from S3 and only from there; False when the instance went meanwhile, or right after."""
-        self._record_manifest("before-restore", self._store.digests())
-        try:
-            restored = restore(self._store, checkpoints, self._emit, self._is_ending)
-        except TransferAbandoned:
-            return False
-        self._record_manifest("restored", restored)
-        return not self._is_ending()
+    def spec(self) -> AttemptSpec:
+        """What the runtime is to start."""
+        return AttemptSpec(
+            job=self._job,
+            run_id=self._equipment.run_id,
+            attempt=self._attempt.number,
+            host=self.host,
+            instance_dir=self._directory,
+            checkpoints=self._checkpoints,
+        )
 
-    def _is_ending(self) -> bool:
-        return self._machine.reclaim is not None or self._machine.stopping is not None or self._aborted is not None
+    # Training
 
-    def _gone_while_downloading(self) -> Ended:
-        """A reclaim or a stop while data comes, or right after (the triggers `download` and `restored`, or from
-        outside): no process is there to be warned, so the instance goes at once."""
-        if self._aborted is not None:
-            raise self._aborted
-        if self._machine.stopping is not None:
-            self._set_status(SecondaryStatus.STOPPING)
-            self._record_manifest("end", self._store.digests())
-            return self._ended(Ended(Outcome.STOPPED, None))
-        for command in self._machine.due(self._clock.now()):
-            if command.act is Act.TRIGGERED:
-                self._do_triggered(command)
-        self._emit(Kind.KILLED, {"scheduled_at": self._clock.now(), "observed": True, "process": False})
-        self._record_manifest("kill", self._store.digests())
-        self._set_status(SecondaryStatus.INTERRUPTED)
-        return self._ended(Ended(Outcome.RECLAIMED, None))
+    def started(self, running: RunningAttempt) -> None:
+        """Take over what the runtime has started; from now on `wipe` removes it."""
+        self._running = running
 
-    def _train(self, running: RunningAttempt, restored: Mapping[str, Found]) -> Ended:
-        writers = WriterWatch(running.paths.checkpoints, self._job.CheckpointConfig.LocalPath, self._clock.now)
-
-        def emit(kind: Kind, data: Mapping[str, Any]) -> None:
-            self._emit(kind, data)
-            if kind is Kind.FILE_CHANGED:
-                writers.also_below(data["path"])
-
+    def watch(self) -> None:
+        """Begin to sync the checkpoints, to read the log and to wait for the end, each in threads of its own, so that
+        none holds up the reclaim."""
+        running, options = self.running, self._equipment.options
+        self._writers = WriterWatch(running.paths.checkpoints, self._local_path, self._clock.now)
         syncs = CheckpointSync if self._job.has_checkpoints else NoSync
-        sync = syncs(
+        self._sync = syncs(
             running.paths.checkpoints,
-            self._store,
+            self._equipment.store,
             self._clock,
-            emit,
-            self._sync_options,
+            self._emit,
+            options.sync,
             running.grant_access,
         )
-        if self._read_states:
+        if options.read_states:
             self._states = StateWatch(running.paths.checkpoints, self._emit)
-        try:
-            writers.start()
-            sync.start(restored)
-            self._emit(Kind.PROCESS_STARTED, {"identity": running.identity})
-            self._watch(running)
-            try:
-                exit_code = self._until_exit(running, sync)
-            finally:
-                if self._looks is not None:
-                    self._looks.stop()
-            with self._lock:
-                self._has_exited = True
-                outcome = self._machine.outcome(exit_code)
-            self._emit(
-                Kind.PROCESS_EXITED,
-                {
-                    "exit_code": exit_code,
-                    "after_sigterm": self._machine.sigterm_sent,
-                    "log_tail": list(self._log_tail),
-                    "log_about_checkpoints": self._talk.lines,
-                },
-            )
-            self._tell_writers(writers)
-            self._last_uploads(sync, outcome)
-        finally:
-            writers.stop()
-            sync.stop_at_once()
-            if self._states is not None:
-                self._states.stop()
-        if sync.failure is not None:
-            raise sync.failure
-        self._record_manifest("kill" if outcome is Outcome.RECLAIMED else "end", self._store.digests())
-        if outcome is not Outcome.RECLAIMED:
-            running.grant_access()
-            self._surroundings.outputs(outcome, {self._job.hosts[0]: running.paths})
+        self._writers.start()
+        self._sync.start(self._restored)
+        self._emit(Kind.PROCESS_STARTED, {"identity": running.identity})
+        reader = threading.Thread(target=self._read_log, name=f"log {self.host}", daemon=True)
+        waiter = threading.Thread(target=self._await_exit, args=(reader,), name=f"exit {self.host}", daemon=True)
+        reader.start()
+        waiter.start()
+
+    @property
+    def running(self) -> RunningAttempt:
+        """What the runtime has started."""
+        assert self._running is not None
+        return self._running
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What has ended the sync before its time."""
+        return None if self._sync is None else self._sync.failure
+
+    def give_notice(self, command: Command) -> None:
+        """Put the notice where the script looks for it."""
+        give_notice(self.running.paths.input_config, self._clock.wall_at(command.terminate_at))
+        self._kept = LinesToKeep()
+
+    def look_at_processes(self) -> None:
+        """Note what runs, before SIGTERM comes."""
+        take_look(self.running, "before-sigterm", self._clock, self._emit)
+
+    def sigterm(self, command: Command, ends_at: float | None) -> None:
+        """Send SIGTERM, and look at the processes until `ends_at`."""
+        tail, self._kept, sending_at = list(self._log_tail.copy()), LinesToKeep(), self._clock.now()
+        delivered = self.running.signal(signal.SIGTERM)
+        if delivered:
+            self._attempt.delivered(command.act)
+        sent = self._emit(
+            Kind.SIGNAL_SENT,
+            {
+                "signal": "SIGTERM",
+                "scheduled_at": command.scheduled_at,
+                "sending_at": sending_at,
+                "delivered": delivered,
+                "log_tail": tail,
+            },
+        )
+        if delivered and ends_at is not None:
+            self._looks = Looks(self.running, self._clock, self._emit, sent.at, ends_at)
+
+    def freeze(self) -> None:
+        """Let nothing more go up: at this instant the instance is gone, and what is still on its way is lost."""
+        if self._sync is not None:
+            self._sync.freeze()
+
+    def sigkill(self, command: Command) -> None:
+        """End it."""
+        observed = self.running.kill()
+        if observed:
+            self._attempt.delivered(command.act)
+        self._emit(Kind.KILLED, {"scheduled_at": command.scheduled_at, "observed": observed, "process": True})
+
+    def tell_exit(self, after_sigterm: bool) -> None:
+        """Note that its process has ended, with `exit_code`."""
+        self._emit(
+            Kind.PROCESS_EXITED,
+            {
+                "exit_code": self.exit_code,
+                "after_sigterm": after_sigterm,
+                "log_tail": list(self._log_tail),
+                "log_about_checkpoints": self._talk.lines,
+            },
+        )
+        told = self._writers.stop() if self._writers is not None else None
+        if told is not None:
+            self._emit(Kind.FILE_WRITERS, asdict(told))
+
+    # After it
+
+    def flush(self, timeout_seconds: float | None) -> None:
+        """Upload what is still to go up."""
+        if self._sync is not None:
+            self._sync.flush(timeout_seconds)
+
+    def stop_looking(self) -> None:
+        """Look at no process any more. Safe to call again, and before the first look."""
+        if self._looks is not None:
+            self._looks.stop()
+
+    def stop_watching(self) -> None:
+        """End what `watch` has begun. Safe to call again, and before it."""
+        if self._writers is not None:
+            self._writers.stop()
+        if self._sync is not None:
+            self._sync.stop_at_once()
+        if self._states is not None:
+            self._states.stop()
+
+    def tell_what_is_left(self, outcome: Outcome) -> None:
+        """Note what the instance holds, before it is wiped."""
+        running = self.running
         self._emit(Kind.MODEL_FILES, {"files": folder_contents(running.paths.model)})
         self._samples.take_sidecar(running.paths.output)
         if self._states is not None and outcome is Outcome.COMPLETED:
             self._states.read_end(running.paths.model)
         self._emit(Kind.WRITTEN_PATHS, {"paths": [asdict(path) for path in running.written_paths()]})
-        if outcome is Outcome.RECLAIMED:
-            self._set_status(SecondaryStatus.INTERRUPTED)
-        return self._ended(Ended(outcome, exit_code, _failure_reason(running.paths.output)))
 
-    def _tell_writers(self, writers: WriterWatch) -> None:
-        told = writers.stop()
-        if told is not None:
-            self._emit(Kind.FILE_WRITERS, asdict(told))
-
-    def _until_exit(self, running: RunningAttempt, sync: CheckpointSync) -> int:
-        """Do what the machine commands, when it commands it, until the entrypoint has ended."""
-        while True:
-            with self._lock:
-                commands = self._machine.due(self._clock.now())
-            for command in commands:
-                self._do(command, running, sync)
-            if sync.failure is not None:
-                raise sync.failure
-            message = self._next_message()
-            match message:
-                case Exited(exit_code):
-                    return exit_code
-                case Broken(error):
-                    raise error
-            self._tick(self._clock.now())
-
-    def _next_message(self) -> Exited | Broken | None:
-        with self._lock:
-            deadline = self._machine.deadline
-        wait_seconds = TICK_SECONDS if deadline is None else min(TICK_SECONDS, deadline - self._clock.now())
-        with suppress(queue.Empty):
-            return self._inbox.get(timeout=max(0.0, wait_seconds))
-        return None
-
-    def _do(self, command: Command, running: RunningAttempt, sync: CheckpointSync) -> None:
-        match command.act:
-            case Act.TRIGGERED:
-                self._do_triggered(command)
-            case Act.GIVE_NOTICE:
-                give_notice(running.paths.input_config, self._clock.wall_at(command.terminate_at))
-                self._kept = LinesToKeep()
-                self._emit(
-                    Kind.NOTICE_GIVEN, {"scheduled_at": command.scheduled_at, "terminate_at": command.terminate_at}
-                )
-            case Act.LOOK_AT_PROCESSES:
-                take_look(running, "before-sigterm", self._clock, self._emit)
-            case Act.SIGTERM:
-                if self._machine.stopping is not None:
-                    self._set_status(SecondaryStatus.STOPPING)
-                tail, self._kept, sending_at = list(self._log_tail.copy()), LinesToKeep(), self._clock.now()
-                delivered = running.signal(signal.SIGTERM)
-                if delivered:
-                    self._machine.delivered(command.act)
-                sent = self._emit(
-                    Kind.SIGNAL_SENT,
-                    {
-                        "signal": "SIGTERM",
-                        "scheduled_at": command.scheduled_at,
-                        "sending_at": sending_at,
-                        "delivered": delivered,
-                        "log_tail": tail,
-                    },
-                )
-                ends_at = self._machine.grace_ends_at
-                if delivered and ends_at is not None:
-                    self._looks = Looks(running, self._clock, self._emit, sent.at, ends_at)
-            case Act.SIGKILL:
-                sync.freeze()  # at this instant the instance is gone: what is still on its way is lost
-                observed = running.kill()
-                if observed:
-                    self._machine.delivered(command.act)
-                self._emit(Kind.KILLED, {"scheduled_at": command.scheduled_at, "observed": observed, "process": True})
-
-    def _do_triggered(self, command: Command) -> None:
-        self._emit(Kind.TRIGGER_FIRED, {"interruption": self._number, "observed_at": command.scheduled_at})
-
-    def _last_uploads(self, sync: CheckpointSync, outcome: Outcome) -> None:
-        """The uploads that the instance still has time for: all of them when the job ended by itself; after an exit
-        on SIGTERM as many as fit before SIGKILL (AWS documents nothing: a named assumption); none after SIGKILL."""
-        if outcome is not Outcome.RECLAIMED:
-            if outcome is Outcome.COMPLETED:
-                self._set_status(SecondaryStatus.UPLOADING)
-            sync.flush(None)
-        elif not self._machine.sigkill_sent and self._flush_after_exit:
-            ends_at = self._machine.grace_ends_at
-            sync.flush(None if ends_at is None else max(0.0, ends_at - self._clock.now()))
-
-    def _watch(self, running: RunningAttempt) -> None:
-        """Read the log and wait for the exit, each in a thread of its own, so that neither holds up the reclaim."""
-        reader = threading.Thread(target=self._read_log, args=(running,), name="log", daemon=True)
-        waiter = threading.Thread(target=self._await_exit, args=(running, reader), name="exit", daemon=True)
-        reader.start()
-        waiter.start()
-
-    def _read_log(self, running: RunningAttempt) -> None:
+    @property
+    def failure_reason(self) -> str:
+        """The first characters of /opt/ml/output/failure; empty where there is none."""
         try:
-            for line in running.log_lines():
+            with (self.running.paths.output / "failure").open("rb") as file:
+                return file.read(4 * FAILURE_REASON_CHARACTERS).decode("utf-8", "replace")[:FAILURE_REASON_CHARACTERS]
+        except OSError:
+            return ""
+
+    def wipe(self) -> list[str]:
+        """Remove it, what of it there is; returns what could not be removed."""
+        return self._running.wipe() if self._running is not None else _remove(self._directory)
+
+    # What is heard of it
+
+    def _read_log(self) -> None:
+        try:
+            for line in self.running.log_lines():
                 self._take_line(line)
         except Exception as error:  # noqa: BLE001 - whatever it is, the run must end with it and not hang
-            self._inbox.put(Broken(error))
+            self._attempt.tell(Broken(error))
 
     def _take_line(self, raw: bytes) -> None:
-        self._recorder.log(self._number, raw)
+        self._attempt.log(raw, self.host)
         line = raw.decode("utf-8", "replace")
-        self._log_tail.append(line[:LOG_LINE_CHARACTERS])
+        shown = line[:LOG_LINE_CHARACTERS]
+        self._log_tail.append(shown)
         self._talk.hear(line)
         self._samples.take_line(line)
-        for reading in self._metrics.read(line):
-            self._emit(Kind.METRIC, {"name": reading.name, "value": reading.value, "line": line[:LOG_LINE_CHARACTERS]})
-        if self._kept is not None and self._kept.keeps(line[:LOG_LINE_CHARACTERS], bool(self._metrics.read(line))):
-            self._emit(Kind.LOG_LINE, {"line": line[:LOG_LINE_CHARACTERS]})
-        with self._lock:
-            matched = self._machine.on_line(line, self._clock.now())
-        if matched:
-            self._emit(Kind.LOG_MATCHED, {"line": line[:LOG_LINE_CHARACTERS]})
-            self._inbox.put(None)
+        readings = self._metrics.read(line)
+        for reading in readings:
+            self._emit(Kind.METRIC, {"name": reading.name, "value": reading.value, "line": shown})
+        if self._kept is not None and self._kept.keeps(shown, bool(readings)):
+            self._emit(Kind.LOG_LINE, {"line": shown})
+        if self._attempt.matches(line):
+            self._emit(Kind.LOG_MATCHED, {"line": shown})
 
-    def _await_exit(self, running: RunningAttempt, reader: threading.Thread) -> None:
+    def _await_exit(self, reader: threading.Thread) -> None:
         try:
-            exit_code = running.wait(None)
+            exit_code = self.running.wait(None)
             reader.join(LOG_DRAIN_SECONDS)
-            self._inbox.put(Exited(exit_code if exit_code is not None else 0))
+            self._attempt.tell(Exited(self.host, exit_code if exit_code is not None else 0))
         except Exception as error:  # noqa: BLE001 - as above
-            self._inbox.put(Broken(error))
+            self._attempt.tell(Broken(error))
 
     def _emit(self, kind: Kind, data: Mapping[str, Any]) -> Event:
-        """Record an event of this attempt, and let the machine see it at once."""
-        event = self._recorder.record(kind, self._number, data)
-        with self._lock:
-            before = self._machine.reclaim
-            self._machine.on_event(event)
-            if before is None and self._machine.reclaim is not None:
-                self._inbox.put(None)  # wake the loop: the reclaim has begun
+        event = self._attempt.record(kind, data, self.host)
+        if kind is Kind.FILE_CHANGED and self._writers is not None:
+            self._writers.also_below(str(data["path"]))
         if kind is Kind.FILE_SETTLED and self._states is not None:
-            self._states.settled(str(event.data["path"]))
+            self._states.settled(str(data["path"]))
         return event
-
-    def _record_manifest(self, when: str, manifest: Manifest) -> None:
-        files = {path: asdict(version) for path, version in sorted(manifest.items())}
-        self._emit(Kind.MANIFEST, {"when": when, "files": files})
-
-    def _ended(self, ended: Ended) -> Ended:
-        self._emit(
-            Kind.ATTEMPT_ENDED,
-            {"outcome": ended.outcome, "exit_code": ended.exit_code, "failure_reason": ended.failure_reason},
-        )
-        return ended
-
-    def _wipe(self, running: RunningAttempt | None) -> None:
-        left = running.wipe() if running is not None else _remove(self._directory)
-        self._emit(Kind.INSTANCE_WIPED, {"left": left})
 
 
 def _remove(directory: Path) -> list[str]:
     shutil.rmtree(directory, ignore_errors=True)
     return [str(directory)] if directory.exists() else []
-
-
-def _failure_reason(output: Path) -> str:
-    try:
-        with (output / "failure").open("rb") as file:
-            return file.read(4 * FAILURE_REASON_CHARACTERS).decode("utf-8", "replace")[:FAILURE_REASON_CHARACTERS]
-    except OSError:
-        return ""

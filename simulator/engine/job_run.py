@@ -4,34 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from simulator.checkpoints.store import ObjectStore
-from simulator.checkpoints.sync import SyncOptions
 from simulator.core.attempt import AttemptMachine, Outcome, Stop
 from simulator.core.errors import EnvironmentFailure
 from simulator.core.job import TrainingJob
 from simulator.core.lifecycle import MESSAGES, SecondaryStatus, may_follow
 from simulator.core.plan import Plan
 from simulator.core.timeline import Kind, Timeline
+from simulator.engine.attempt_run import AttemptRun, Ended
 from simulator.engine.clock import SystemClock
 from simulator.engine.disk_errors import disk_errors
-from simulator.engine.instance import Ended, Instance
+from simulator.engine.equipment import EngineOptions, Equipment
 from simulator.engine.recorder import Recorder
 from simulator.engine.surroundings import Surroundings
 from simulator.runtimes.port import Runtime
-
-
-@dataclass(frozen=True)
-class EngineOptions:
-    """Named assumptions that the engine works with: see docs/assumptions.md. `read_states` is none: it has the content
-    of checkpoints and models noted, for runs that will be compared."""
-
-    sync: SyncOptions = field(default_factory=SyncOptions)
-    flush_after_exit: bool = True
-    read_states: bool = False
 
 
 def asked_for(job: TrainingJob, plan: Plan, runtime: str, fidelity_lost: Sequence[str]) -> dict[str, Any]:
@@ -68,12 +58,13 @@ class JobRun:
         surroundings: Surroundings | None = None,
         retries: int = 0,
     ) -> None:
-        self._job, self._plan, self._runtime, self._store = job, plan, runtime, store
-        self._recorder, self._clock, self._scratch, self._run_id = recorder, clock, scratch, run_id
-        self._options, self._tick = options, tick
-        self._surroundings, self._retries = surroundings, retries
+        self._job, self._plan, self._runtime = job, plan, runtime
+        self._recorder, self._clock, self._tick, self._retries = recorder, clock, tick, retries
+        self._equipment = Equipment(
+            runtime, store, recorder, clock, scratch, run_id, options, surroundings or Surroundings()
+        )
         self._control = threading.Lock()
-        self._instance: Instance | None = None
+        self._running: AttemptRun | None = None
         self._stop_asked = False
         self._aborted: BaseException | None = None
         self._status: SecondaryStatus | None = None
@@ -101,24 +92,24 @@ class JobRun:
         return self._recorder.timeline
 
     def interrupt(self) -> bool:
-        """Take the running instance away now, by the plan's profile; thread-safe. False where there is none, or its end
-        is on its way."""
+        """Take the running instances away now, by the plan's profile; thread-safe. False where there is none, or the
+        end is on its way."""
         with self._control:
-            return self._instance is not None and self._instance.interrupt()
+            return self._running is not None and self._running.interrupt()
 
     def stop(self) -> None:
         """StopTrainingJob: SIGTERM, SIGKILL 120 s later, and no further attempt; thread-safe."""
         with self._control:
             self._stop_asked = True
-            if self._instance is not None:
-                self._instance.stop()
+            if self._running is not None:
+                self._running.stop()
 
     def abort(self, error: BaseException) -> None:
         """End the run at once: `run` raises the error when the instance is gone; thread-safe."""
         with self._control:
             self._aborted = error
-            if self._instance is not None:
-                self._instance.abort(error)
+            if self._running is not None:
+                self._running.abort(error)
 
     def _may_retry(self, attempt: int, error: EnvironmentFailure) -> bool:
         """RetryStrategy: an InternalServerError, which is what a failing machine is, begins another attempt."""
@@ -135,40 +126,31 @@ class JobRun:
         machine = AttemptMachine(
             self._plan.trigger_of(number), self._plan.profile, self._plan.exit_after_sigterm, stop_at, reason
         )
-        instance = Instance(
+        attempt = AttemptRun(
             number=number,
             job=self._job,
             machine=machine,
-            runtime=self._runtime,
-            store=self._store,
-            recorder=self._recorder,
-            clock=self._clock,
-            scratch=self._scratch,
-            run_id=self._run_id,
-            sync_options=self._options.sync,
-            flush_after_exit=self._options.flush_after_exit,
+            equipment=self._equipment,
             set_status=lambda status: self._set_status(status, number),
             tick=self._tick,
-            read_states=self._options.read_states,
-            surroundings=self._surroundings,
         )
-        self._enter(instance)
+        self._enter(attempt)
         try:
-            ended = instance.live()
+            ended = attempt.live()
         finally:
             with self._control:
-                self._instance = None
+                self._running = None
             self._ran_seconds += self._clock.now() - began_at
         if ended.outcome is Outcome.STOPPED and machine.stopping is not None:
             self._set_status(SecondaryStatus(machine.stopping.value), number)
         return ended
 
-    def _enter(self, instance: Instance) -> None:
-        """From now on calls from outside reach this instance; those that came before it are handed on."""
+    def _enter(self, attempt: AttemptRun) -> None:
+        """From now on calls from outside reach this attempt; those that came before it are handed on."""
         with self._control:
-            self._instance = instance
+            self._running = attempt
             if self._stop_asked:
-                instance.stop()
+                attempt.stop()
             if self._aborted is not None:
                 raise self._aborted
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from simulator.checkpoints.patience import PATIENCE_SECONDS
 from simulator.core.errors import UsageError
-from simulator.engine.job_run import EngineOptions
+from simulator.engine.equipment import EngineOptions
 from simulator.explore.fault_catalogue import CATALOGUE, Fault
 from simulator.explore.trial import Schedule, Trial
 from simulator.services.faulty_disk import DiskFault, DiskHarm

@@ -21,7 +21,8 @@ from simulator.core.job import TrainingJob
 from simulator.core.plan import ExitAfterSigterm, Plan, Profile, parse_when
 from simulator.core.timeline import Listener, Timeline, from_jsonl
 from simulator.engine.clock import SystemClock
-from simulator.engine.job_run import EngineOptions, JobRun
+from simulator.engine.equipment import EngineOptions
+from simulator.engine.job_run import JobRun
 from simulator.engine.recorder import LogListener, Recorder
 from simulator.explore.fault_verdict import judge_fault
 from simulator.explore.faults import Faults

@@ -152,7 +152,7 @@ def _capture(torn: Torn, operation: Operation, at: float) -> Iterator[Event]:
 
 
 def _loss(recording: Recording, state: CrashState, before: Sequence[Event]) -> Iterator[Event]:
-    """The end of the first instance, in the engine's order (`engine/instance.py`)."""
+    """The end of the first instance, in the engine's order (`engine/attempt_run.py`)."""
     at = state.at_seconds
 
     def event(kind: Kind, data: Mapping[str, Any]) -> Event:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from simulator.checks.grace_budget import ASSUMED_UPLOAD_BYTES_PER_SECOND
 from simulator.core.plan import Plan
-from simulator.engine.job_run import EngineOptions
+from simulator.engine.equipment import EngineOptions
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from simulator.core.errors import ExitCode
 from simulator.core.job import TrainingJob
 from simulator.core.plan import Plan
 from simulator.core.timeline import Timeline
-from simulator.engine.job_run import EngineOptions
+from simulator.engine.equipment import EngineOptions
 from simulator.explore.coverage import Explored
 from simulator.verdict import Verdict
 

@@ -22,7 +22,8 @@ from simulator.core.job import split_s3_uri
 from simulator.core.lifecycle import MESSAGES, SecondaryStatus
 from simulator.core.timeline import Event, Kind
 from simulator.engine.clock import SystemClock
-from simulator.engine.job_run import EngineOptions, JobRun
+from simulator.engine.equipment import EngineOptions
+from simulator.engine.job_run import JobRun
 from simulator.engine.recorder import Recorder
 from simulator.engine.surroundings import Surroundings
 from simulator.reports.folder import RunFolder

@@ -23,6 +23,7 @@ class Container:
     checkpoints: Path
     model: Path
     attempt: int
+    host: str = "algo-1"
     terminating: threading.Event = field(default_factory=threading.Event)
     killed: threading.Event = field(default_factory=threading.Event)
     _lines: queue.SimpleQueue[bytes | None] = field(default_factory=queue.SimpleQueue)
@@ -35,10 +36,10 @@ class Container:
         while not (self.terminating.wait(0.002) or self.killed.is_set()):
             pass
 
-    def save(self, step: int) -> None:
+    def save(self, step: int, name: str = "state") -> None:
         aside = self.checkpoints / ".aside"
         aside.write_text(str(step))
-        aside.rename(self.checkpoints / "state")
+        aside.rename(self.checkpoints / name)
 
     @property
     def saved_step(self) -> int:
@@ -61,7 +62,7 @@ class FakeAttempt:
         self._root = root
         self._exit_code: int | None = None
         self._ended = threading.Event()
-        self.container = Container(spec.checkpoints, self.paths.model, spec.attempt)
+        self.container = Container(spec.checkpoints, self.paths.model, spec.attempt, spec.host)
         threading.Thread(target=self._run, args=(script,), daemon=True).start()
 
     def _run(self, script: Script) -> None:

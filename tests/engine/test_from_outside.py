@@ -16,7 +16,8 @@ from simulator.core.metrics import DEFAULT_METRICS
 from simulator.core.plan import Plan, Profile
 from simulator.core.timeline import Event, Kind, Timeline
 from simulator.engine.clock import SystemClock
-from simulator.engine.job_run import EngineOptions, JobRun
+from simulator.engine.equipment import EngineOptions
+from simulator.engine.job_run import JobRun
 from simulator.engine.recorder import Recorder
 from simulator.engine.surroundings import InputsFailed, Surroundings
 from simulator.runtimes.port import AttemptSpec, InstancePaths

@@ -15,7 +15,8 @@ from simulator.core.metrics import DEFAULT_METRICS
 from simulator.core.plan import PROFILES, ExitAfterSigterm, Plan, Profile, parse_when
 from simulator.core.timeline import ORDERED_KINDS, Kind, Timeline
 from simulator.engine.clock import SystemClock
-from simulator.engine.job_run import EngineOptions, JobRun
+from simulator.engine.equipment import EngineOptions
+from simulator.engine.job_run import JobRun
 from simulator.engine.recorder import Recorder
 from tests.checkpoints.memory_store import MemoryStore
 from tests.engine.fakes import Container, FakeRuntime, Script

@@ -16,7 +16,8 @@ from simulator.core.plan import Plan, Profile, parse_when
 from simulator.core.samples import MOST_IDS
 from simulator.core.timeline import Event, Kind, Timeline
 from simulator.engine.clock import SystemClock
-from simulator.engine.job_run import EngineOptions, JobRun
+from simulator.engine.equipment import EngineOptions
+from simulator.engine.job_run import JobRun
 from simulator.engine.recorder import Recorder
 from simulator.engine.samples import SampleRecorder
 from simulator.engine.state_watch import StateWatch

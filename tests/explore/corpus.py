@@ -14,7 +14,7 @@ from typing import Any
 from simulator.app.settings import load_settings
 from simulator.app.simulate import plan_and_job, sync_options
 from simulator.core.plan import PROFILES, profile_named
-from simulator.engine.job_run import EngineOptions
+from simulator.engine.equipment import EngineOptions
 from simulator.explore.laboratory import Laboratory, LabSpec, Start, StoreKind
 from simulator.explore.points import Points, points_of
 from simulator.explore.pool import Backend, open_pool

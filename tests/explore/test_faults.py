@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from simulator.core.errors import UsageError
-from simulator.engine.job_run import EngineOptions
+from simulator.engine.equipment import EngineOptions
 from simulator.explore.fault_catalogue import BY_NAME, CATALOGUE
 from simulator.explore.fault_verdict import LATE
 from simulator.explore.faults import Faults, fault_trials, not_tried

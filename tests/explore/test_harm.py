@@ -15,7 +15,8 @@ from simulator.core.metrics import DEFAULT_METRICS
 from simulator.core.plan import Plan, parse_when, profile_named
 from simulator.core.timeline import Kind, Timeline
 from simulator.engine.clock import SystemClock
-from simulator.engine.job_run import EngineOptions, JobRun
+from simulator.engine.equipment import EngineOptions
+from simulator.engine.job_run import JobRun
 from simulator.engine.recorder import Recorder
 from simulator.explore.fault_catalogue import BY_NAME
 from simulator.explore.fault_verdict import judge_fault

@@ -10,7 +10,7 @@ import pytest
 from simulator.core.job import CheckpointConfig, TrainingJob
 from simulator.core.metrics import DEFAULT_METRICS
 from simulator.core.plan import PROFILES
-from simulator.engine.job_run import EngineOptions
+from simulator.engine.equipment import EngineOptions
 from simulator.explore.laboratory import Laboratory, LabSpec, Start
 from simulator.explore.trial import Outcome, Schedule, Trial
 from simulator.explore.zygote_proof import Answer, prove

@@ -19,7 +19,8 @@ from simulator.core.metrics import DEFAULT_METRICS
 from simulator.core.plan import PROFILES, Plan
 from simulator.core.timeline import Timeline
 from simulator.engine.clock import SystemClock
-from simulator.engine.job_run import EngineOptions, JobRun
+from simulator.engine.equipment import EngineOptions
+from simulator.engine.job_run import JobRun
 from simulator.engine.recorder import Recorder
 from simulator.explore.archive import Archive
 from simulator.explore.recording import Recording, RunRecording

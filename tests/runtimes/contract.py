@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 
+from simulator.core.errors import EnvironmentFailure
 from simulator.core.job import CheckpointConfig, TrainingJob
 from simulator.runtimes.port import AttemptSpec, RunningAttempt, Runtime
 
@@ -183,7 +186,211 @@ class ShutInContract(RuntimeContract):
         assert second.kill()
 
 
+MakeSpecs = Callable[..., list[AttemptSpec]]
+StartHosts = Callable[..., Sequence[RunningAttempt]]
+
+
+class HostsContract:
+    """The tests of a job with several hosts, where a script is shut in. `runtime` comes from the subclass; `make_specs`
+    takes a script for each host, and what else the job has."""
+
+    @pytest.fixture
+    def image(self) -> str | None:
+        return None
+
+    @pytest.fixture
+    def make_specs(self, tmp_path: Path, image: str | None) -> MakeSpecs:
+        def make_specs(*scripts: str, **job: object) -> list[AttemptSpec]:
+            hosts = tuple(f"algo-{number}" for number, _ in enumerate(scripts, 1))
+            return [
+                spec_of_host(tmp_path, host, hosts, script, image, **job)
+                for host, script in zip(hosts, scripts, strict=True)
+            ]
+
+        return make_specs
+
+    @pytest.fixture
+    def start_hosts(self, runtime: Runtime, make_specs: MakeSpecs) -> Iterator[StartHosts]:
+        started: list[RunningAttempt] = []
+
+        def start_hosts(*scripts: str, **job: object) -> Sequence[RunningAttempt]:
+            specs = make_specs(*scripts, **job)
+            runtime.prepare(specs[0].job)
+            started.extend(runtime.start(specs))
+            return started
+
+        yield start_hosts
+        for running in started:
+            assert running.wipe() == []
+
+    def test_hosts_reach_each_other_and_themselves_by_name(self, start_hosts: StartHosts) -> None:
+        """All listen on one port, as the workers of a TF_CONFIG do."""
+        attempts = start_hosts(GREETS, GREETS, GREETS)
+        said = [list(running.log_lines()) for running in attempts]
+        assert [running.wait(SECONDS) for running in attempts] == [0, 0, 0], said
+        assert said == [[b"greeted by algo-1 algo-2 algo-3"]] * 3
+
+    def test_each_host_is_told_who_it_is(self, start_hosts: StartHosts) -> None:
+        said = [list(running.log_lines()) for running in start_hosts(TELLS_WHO, TELLS_WHO)]
+        assert said == [
+            [b"algo-1 algo-1 algo-1 ['algo-1', 'algo-2']"],
+            [b"algo-2 algo-2 algo-2 ['algo-1', 'algo-2']"],
+        ]
+
+    def test_each_host_has_its_own_files(self, start_hosts: StartHosts, tmp_path: Path) -> None:
+        """The same paths are written for the first time on each, and a channel holds what its host was given."""
+        hosts = ("algo-1", "algo-2")
+        for host in hosts:
+            (tmp_path / host / "data").mkdir(parents=True)
+            (tmp_path / host / "data" / "part").write_text(f"of {host}")
+        attempts = start_hosts(WRITES, WRITES, channels={"train": Path("data")})
+        said = [list(running.log_lines()) for running in attempts]
+        assert said == [[b"of algo-1"], [b"of algo-2"]]
+        for host, running in zip(hosts, attempts, strict=True):
+            paths = running.paths
+            for folder in (paths.checkpoints, paths.model, paths.output / "data"):
+                assert (folder / "state").read_text() == host
+            assert json.loads((paths.input_config / "resourceconfig.json").read_text())["current_host"] == host
+            assert {"/root/state", "/tmp/state"} <= {written.path for written in running.written_paths()}
+            assert [path.name for path in (tmp_path / host / "data").iterdir()] == ["part"]
+
+    def test_what_was_restored_for_a_host_is_there_when_it_starts(
+        self, runtime: Runtime, make_specs: MakeSpecs
+    ) -> None:
+        specs = make_specs(READS_STATE, READS_STATE)
+        for spec in specs:
+            (spec.checkpoints / "state").write_text(f"of {spec.host}")
+        attempts = runtime.start(specs)
+        try:
+            assert [list(running.log_lines()) for running in attempts] == [[b"of algo-1"], [b"of algo-2"]]
+        finally:
+            assert [running.wipe() for running in attempts] == [[], []]
+
+    def test_killing_one_host_leaves_the_other(self, start_hosts: StartHosts) -> None:
+        first, second = start_hosts(HANDLES_SIGTERM, HANDLES_SIGTERM)
+        until_line(first, b"ready")
+        until_line(second, b"ready")
+        assert first.kill() is True and first.wait(SECONDS) == 137
+        assert first.processes() == []
+        assert second.wait(0) is None
+        assert [process.pid for process in second.processes()] == [1]
+        assert second.kill() is True
+
+    def test_sigterm_to_one_host_is_not_the_others(self, start_hosts: StartHosts) -> None:
+        first, second = start_hosts(HANDLES_SIGTERM, HANDLES_SIGTERM)
+        until_line(first, b"ready")
+        until_line(second, b"ready")
+        assert second.signal(signal.SIGTERM) is True
+        assert second.wait(SECONDS) == 7
+        assert first.wait(0) is None
+        assert first.signal(signal.SIGTERM) is True
+        assert first.wait(SECONDS) == 7
+
+    @pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["first-goes-first", "last-goes-first"])
+    def test_a_wiped_host_is_gone_and_leaves_the_others_working(
+        self, start_hosts: StartHosts, tmp_path: Path, order: tuple[int, int]
+    ) -> None:
+        attempts = start_hosts(ANSWERS, ANSWERS)
+        folders = [tmp_path / host / "instance" for host in ("algo-1", "algo-2")]
+        logs = [running.log_lines() for running in attempts]
+        assert [next(log) for log in logs] == [b"ready", b"ready"]
+        gone, stays = order
+        assert attempts[gone].wipe() == []
+        assert not folders[gone].exists() and folders[stays].exists()
+        assert attempts[stays].wait(0) is None
+        (attempts[stays].paths.input_config / "ask").write_text("")
+        assert next(logs[stays]) == b"reached myself"
+        assert attempts[stays].wipe() == []
+        assert not folders[stays].exists()
+        assert attempts[gone].wipe() == []
+
+    def test_a_start_that_fails_at_the_last_host_leaves_nothing(
+        self, runtime: Runtime, make_specs: MakeSpecs, tmp_path: Path
+    ) -> None:
+        specs = make_specs("import time\ntime.sleep(600)", "", channels={"train": Path("data")})
+        (tmp_path / "algo-1" / "data").mkdir()
+        with pytest.raises(EnvironmentFailure):
+            runtime.start(specs)
+        assert not [spec.host for spec in specs if spec.instance_dir.exists()]
+
+
 EXPECTED = ["{'epochs': '3'}", "algo-1", "1,2", "a-job given testing"]
+
+GREETS = """
+import json, socket, time
+config = json.load(open("/opt/ml/input/config/resourceconfig.json"))
+listener = socket.create_server(("", 7777))
+for host in config["hosts"]:
+    while True:
+        try:
+            connection = socket.create_connection((host, 7777), 5)
+            break
+        except OSError:
+            time.sleep(0.05)
+    connection.sendall(config["current_host"].encode())
+    connection.close()
+greeted = []
+for _ in config["hosts"]:
+    connection, _ = listener.accept()
+    with connection.makefile() as words:
+        greeted.append(words.read())
+print("greeted by", *sorted(greeted))
+"""
+
+TELLS_WHO = """
+import json, os, socket
+config = json.load(open("/opt/ml/input/config/resourceconfig.json"))
+print(config["current_host"], os.environ["SM_CURRENT_HOST"], socket.gethostname(), config["hosts"])
+"""
+
+WRITES = """
+import os
+os.makedirs("/root", exist_ok=True)
+mounted = ["/opt/ml/" + name for name in ("checkpoints", "model", "output/data", "input/data/train")]
+for folder in (*mounted, "/tmp", "/root"):
+    open(folder + "/state", "x").write(os.environ["SM_CURRENT_HOST"])
+print(open("/opt/ml/input/data/train/part").read())
+"""
+
+READS_STATE = 'print(open("/opt/ml/checkpoints/state").read())'
+
+ANSWERS = """
+import json, os, socket, time
+own = json.load(open("/opt/ml/input/config/resourceconfig.json"))["current_host"]
+listener = socket.create_server(("", 7777))
+print("ready", flush=True)
+while not os.path.exists("/opt/ml/input/config/ask"):
+    time.sleep(0.05)
+socket.create_connection((own, 7777), 60)
+print("reached myself", flush=True)
+time.sleep(600)
+"""
+
+
+def spec_of_host(
+    folder: Path, host: str, hosts: Sequence[str], script: str, image: str | None = None, **job: object
+) -> AttemptSpec:
+    """One host's part of an attempt; channels are named as folders below `folder`/`host`."""
+    own = folder / host
+    source, instance = own / "source", own / "instance"
+    source.mkdir(parents=True)
+    (instance / "checkpoints").mkdir(parents=True)
+    (source / "train.py").write_text(script)
+    training_job = TrainingJob(
+        "a-job",
+        CheckpointConfig("s3://bucket/prefix"),
+        image=image,
+        source_dir=source,
+        entry_script="train.py",
+        hosts=tuple(hosts),
+        **own_channels(own, job),  # type: ignore[arg-type]
+    )
+    return AttemptSpec(training_job, "run", 1, host, instance, instance / "checkpoints")
+
+
+def own_channels(own: Path, job: Mapping[str, Any]) -> dict[str, Any]:
+    """What else a job has, with its channels where the host has them."""
+    return {**job, "channels": {name: own / path for name, path in job.get("channels", {}).items()}}
 
 
 def until_line(running: RunningAttempt, start: bytes) -> bytes:
