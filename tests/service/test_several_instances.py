@@ -17,6 +17,7 @@ from simulator.core.attempt import Outcome
 from simulator.core.timeline import Event, Kind
 from simulator.runtimes.port import InstancePaths
 from simulator.service.countdown import countdown
+from simulator.service.describe import describe
 from simulator.service.jobs import JobEntry
 from simulator.service.plans import JobPlan
 from simulator.service.request_job import job_of_request
@@ -183,6 +184,22 @@ def test_a_host_that_fails_fails_the_job_which_names_it(tmp_path: Path) -> None:
         "Failed",
         "the training process of algo-2 ended with exit code 7",
     )
+
+
+def test_the_host_that_failed_is_named_also_where_another_ended_before() -> None:
+    asked = request("a-job", ResourceConfig=several(2))
+    entry = JobEntry(asked, "us-east-1", job_of_request(asked, "us-east-1"), JobPlan().plan())
+    for at, (kind, data) in enumerate(
+        [
+            (Kind.ATTEMPT_STARTED, {"host": "algo-1", "hosts": ["algo-1", "algo-2"]}),
+            (Kind.PROCESS_EXITED, {"host": "algo-1", "exit_code": 0}),
+            (Kind.PROCESS_EXITED, {"host": "algo-2", "exit_code": 7}),
+            (Kind.ATTEMPT_ENDED, {"outcome": "failed", "exit_code": 7, "failure_reason": ""}),
+            (Kind.SECONDARY_STATUS, {"status": "Failed", "message": ""}),
+        ]
+    ):
+        entry.timeline.append(Event(at, kind, 1, data))
+    assert describe(entry)["FailureReason"] == "the training process of algo-2 ended with exit code 7"
 
 
 def test_more_instances_than_run_at_a_time_are_refused_and_nothing_begins(tmp_path: Path) -> None:
