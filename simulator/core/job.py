@@ -55,6 +55,11 @@ class StoppingCondition:
     MaxWaitTimeInSeconds: float | None = None
 
 
+def host_names(count: int) -> tuple[str, ...]:
+    """The names of a job's hosts, as SageMaker gives them: algo-1, algo-2 …"""
+    return tuple(f"algo-{number}" for number in range(1, count + 1))
+
+
 @dataclass(frozen=True)
 class InstanceGroup:
     """InstanceGroup of CreateTrainingJob's ResourceConfig, with the names of its hosts in place of their number."""
@@ -64,6 +69,7 @@ class InstanceGroup:
     hosts: Sequence[str]
 
 
+MAX_INSTANCES = 20  # of a job here: each is a container, or a tree of processes, with its own copy of the data
 HOMOGENEOUS_CLUSTER = "homogeneousCluster"  # the group's name where the request has none [read in a job's public log]
 
 
