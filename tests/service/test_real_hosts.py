@@ -87,9 +87,9 @@ with open(f"/opt/ml/model/model-{host}.json", "w") as file:
 def asked_for(server: Server, name: str, image: str) -> dict[str, Any]:
     s3 = client(server, "s3")
     s3.create_bucket(Bucket=BUCKET)
-    s3.put_object(Bucket=BUCKET, Key="script/train.py", Body=IN_STEP.encode())
+    s3.put_object(Bucket=BUCKET, Key=f"{name}/script/train.py", Body=IN_STEP.encode())
     for row in ("a", "b", "c"):
-        s3.put_object(Bucket=BUCKET, Key=f"rows/{row}", Body=row.encode())
+        s3.put_object(Bucket=BUCKET, Key=f"{name}/rows/{row}", Body=row.encode())
     sources = {"script": "FullyReplicated", "rows": "ShardedByS3Key"}
     channels = [
         {
@@ -97,7 +97,7 @@ def asked_for(server: Server, name: str, image: str) -> dict[str, Any]:
             "DataSource": {
                 "S3DataSource": {
                     "S3DataType": "S3Prefix",
-                    "S3Uri": f"s3://{BUCKET}/{channel}/",
+                    "S3Uri": f"s3://{BUCKET}/{name}/{channel}/",
                     "S3DataDistributionType": distribution,
                 }
             },

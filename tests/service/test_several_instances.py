@@ -241,7 +241,7 @@ class Counted:
         self._s3.download_file(bucket, key, path)
 
 
-def source(kind: str = "S3Prefix", key: str = "data/", **changes: Any) -> dict[str, Any]:
+def source(kind: str = "S3Prefix", key: str = "several/", **changes: Any) -> dict[str, Any]:
     return {"S3DataSource": {"S3DataType": kind, "S3Uri": f"s3://{BUCKET}/{key}", **changes}}
 
 
@@ -250,7 +250,7 @@ def s3(server: Server) -> Counted:
     made = Counted(client(server, "s3"))
     made.create_bucket(Bucket=BUCKET)
     for number in range(5):
-        made.put_object(Bucket=BUCKET, Key=f"data/{number}", Body=f"row {number}".encode())
+        made.put_object(Bucket=BUCKET, Key=f"several/{number}", Body=f"row {number}".encode())
     return made
 
 
@@ -277,14 +277,14 @@ ALL = ["0", "1", "2", "3", "4"]
 def test_replicated_data_is_on_every_host_and_is_fetched_once_an_attempt(tmp_path: Path, s3: Counted) -> None:
     found = downloaded(s3, tmp_path, {"train": source()}, several(3), attempts=2)
     assert found == {f"algo-{number}": {"train": ALL} for number in (1, 2, 3)}
-    assert s3.fetched == [f"data/{number}" for number in ALL] * 2
+    assert s3.fetched == [f"several/{number}" for number in ALL] * 2
 
 
 @pytest.mark.parametrize("kind", ["S3Prefix", "ManifestFile"])
 def test_sharded_data_is_divided_among_the_hosts(tmp_path: Path, s3: Counted, kind: str) -> None:
-    manifest = [{"prefix": f"s3://{BUCKET}/data/"}, *ALL]
-    s3.put_object(Bucket=BUCKET, Key="manifest", Body=json.dumps(manifest).encode())
-    key = "manifest" if kind == "ManifestFile" else "data/"
+    manifest = [{"prefix": f"s3://{BUCKET}/several/"}, *ALL]
+    s3.put_object(Bucket=BUCKET, Key="several-manifest", Body=json.dumps(manifest).encode())
+    key = "several-manifest" if kind == "ManifestFile" else "several/"
     shards = {"train": source(kind, key, S3DataDistributionType="ShardedByS3Key")}
     found = downloaded(s3, tmp_path, shards, several(2))
     assert found == {"algo-1": {"train": ["0", "2", "4"]}, "algo-2": {"train": ["1", "3"]}}
