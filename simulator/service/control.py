@@ -106,6 +106,7 @@ def _short(entry: JobEntry) -> dict[str, Any]:
         "countdown": None if coming is None else {"what": coming[0], "at": coming[1].isoformat()},
         "interruptible": entry.run is not None and coming is None and not entry.stop_asked and not entry.is_over,
         "verdict": entry.verdict,
+        "verdict_told": entry.verdict_told,
         "reported": entry.reported.is_set(),
         "folder": str(entry.folder) if entry.folder is not None else None,
         "log_streams": entry.log_streams,

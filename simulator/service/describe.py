@@ -48,6 +48,7 @@ def describe(entry: JobEntry) -> dict[str, Any]:
         "TrainingJobName": entry.name,
         "TrainingJobArn": entry.arn,
         "ModelArtifacts": {"S3ModelArtifacts": model_artifacts_uri(entry)},
+        "OutputDataConfig": {"KmsKeyId": "", **entry.request["OutputDataConfig"]},  # SDK v2's attach() reads it
         "TrainingJobStatus": entry.status.value,
         "SecondaryStatus": entry.secondary.value,
         "CreationTime": entry.created_at,

@@ -15,6 +15,7 @@ from simulator.core.job import (
     CHECKPOINT_LOCAL_PATH,
     HOMOGENEOUS_CLUSTER,
     ML_ROOT,
+    SOURCE_CHANNEL,
     CheckpointConfig,
     InstanceGroup,
     MetricDefinition,
@@ -25,7 +26,6 @@ from simulator.core.metrics import DEFAULT_METRICS, MetricReader
 
 SUBMIT_DIRECTORY = "sagemaker_submit_directory"  # SDK v2's script mode, by the sagemaker-training toolkit
 PROGRAM = "sagemaker_program"
-CODE_FOLDER = f"{ML_ROOT}/input/data/code"
 NO_CHECKPOINTS = "s3://spot-simulator/none/"  # stands in the job where the request has no CheckpointConfig; never read
 
 
@@ -133,11 +133,12 @@ def with_script(job: TrainingJob, script: SubmittedScript, source_dir: Path) -> 
 
 
 def with_code_folder(job: TrainingJob, source_dir: Path) -> TrainingJob:
-    """The job whose image holds the toolkit: its source, fetched for it, is in /opt/ml/input/data/code."""
+    """The job whose image holds the toolkit, which copies the source, fetched for it, to /opt/ml/code. It comes by a
+    channel that nothing names: on AWS the toolkit fetches it itself, and the script sees no channel of it."""
     return replace(
         job,
-        channels={**job.channels, "code": source_dir},
-        HyperParameters={**job.HyperParameters, SUBMIT_DIRECTORY: json.dumps(CODE_FOLDER)},
+        channels={**job.channels, SOURCE_CHANNEL: source_dir},
+        HyperParameters={**job.HyperParameters, SUBMIT_DIRECTORY: json.dumps(f"{ML_ROOT}/input/data/{SOURCE_CHANNEL}")},
     )
 
 

@@ -35,7 +35,8 @@ from simulator.service.request_job import keeps_warm, safe_name, unreadable_metr
 from simulator.service.settings import ResolveImage
 from simulator.service.telling import LogStream, StateChanges
 from simulator.service.transfers import Downloads, Uploads
-from simulator.verdict import Verdict, judge
+from simulator.service.verdicts import verdict_told
+from simulator.verdict import judge
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -178,6 +179,7 @@ class Runner:
             self._failed(entry, recorder, error)
         verdict = judge(entry.timeline)
         entry.verdict = verdict.verdict.value
+        entry.verdict_told = verdict_told(verdict, entry.is_spot, entry.stop_asked)
         record = RunRecord(
             job=entry.job,
             plan=entry.plan,
@@ -191,7 +193,7 @@ class Runner:
         )
         with self._reporting:
             folder.write_report(record)
-        self._say(f"{entry.name}: {_told(verdict)}; its reports are in {folder.path}")
+        self._say(f"{entry.name}: {entry.verdict_told}; spot-simulator report {folder.path}")
 
     def _s3(self) -> S3Client:
         """The client of all jobs: it is thread-safe, and one a job would take 15 MiB each."""
@@ -255,7 +257,3 @@ class Runner:
                 Kind.SECONDARY_STATUS,
                 data={"status": SecondaryStatus.FAILED.value, "message": MESSAGES[SecondaryStatus.FAILED]},
             )
-
-
-def _told(verdict: Verdict) -> str:
-    return f"verdict {verdict.verdict.value}"

@@ -88,6 +88,7 @@ def _record(entry: JobEntry) -> dict[str, Any]:
         "folder": str(entry.folder) if entry.folder is not None else None,
         "failure_reason": entry.failure_reason,
         "verdict": entry.verdict,
+        "verdict_told": entry.verdict_told,
         "is_over": entry.is_over,
         "plan": asdict(entry.plan) | {"interruptions": [trigger.text for trigger in entry.plan.interruptions]},
     }
@@ -114,6 +115,7 @@ def _entry(record: dict[str, Any]) -> JobEntry:
         folder=Path(record["folder"]) if record["folder"] else None,
         failure_reason=record["failure_reason"],
         verdict=record["verdict"],
+        verdict_told=record.get("verdict_told"),
     )
     if entry.folder is not None:
         with suppress(OSError):
