@@ -74,6 +74,13 @@ def explore_settings(config: Path | None, overrides: Mapping[str, Any]) -> Setti
     """The settings of a search: those of `run`, with a short notice and grace, and compared with the uninterrupted
     runs. Raises UsageError."""
     settings = load_settings(config, {**overrides, "baseline": True})
+    if settings.instance_count > 1:
+        raise UsageError(
+            f"a search cannot be made of a job on {settings.instance_count} instances",
+            "it records one instance's checkpoint folder, and tries what of it may be in S3",
+            "set instance_count = 1, or try single interruptions: spot-simulator run --instance-count "
+            f"{settings.instance_count} --interrupt WHEN",
+        )
     short = {
         "warning": WARNING_SECONDS if settings.warning is None else settings.warning,
         "grace": GRACE_SECONDS if settings.grace is None else settings.grace,

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, ValidationError
 
 from simulator.core.errors import UsageError
-from simulator.core.job import CHECKPOINT_LOCAL_PATH, MetricDefinition, StoppingCondition
+from simulator.core.job import CHECKPOINT_LOCAL_PATH, MAX_INSTANCES, MetricDefinition, StoppingCondition
 from simulator.core.metrics import DEFAULT_METRICS, MetricReader
 from simulator.core.plan import (
     DEFAULT_PROFILE,
@@ -46,6 +46,7 @@ class Settings(BaseModel):
     source_dir: Path | None = None
     entry_script: str | None = None
     job_name: str | None = None
+    instance_count: int = Field(default=1, ge=1, le=MAX_INSTANCES)
     hyperparameters: Mapping[str, str] = Field(default_factory=dict)
     channels: Mapping[str, Path] = Field(default_factory=dict)
     environment: Mapping[str, str] = Field(default_factory=dict)

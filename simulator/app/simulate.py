@@ -19,7 +19,7 @@ from simulator.app.runtimes import choose_runtime, fit_job, make_runtimes
 from simulator.app.settings import Settings, load_settings
 from simulator.checkpoints.sync import SyncOptions
 from simulator.core.errors import ExitCode, SimulatorError
-from simulator.core.job import CheckpointConfig, TrainingJob
+from simulator.core.job import CheckpointConfig, TrainingJob, host_names
 from simulator.core.plan import Plan, profile_named
 from simulator.core.timeline import Timeline
 from simulator.engine.clock import SystemClock
@@ -257,6 +257,7 @@ def plan_and_job(settings: Settings) -> tuple[Plan, TrainingJob]:
         Environment=dict(settings.environment),
         StoppingCondition=settings.stopping_condition(),
         MetricDefinitions=settings.metric_definitions(),
+        hosts=host_names(settings.instance_count),
     )
     return settings.plan(interruption), job
 

@@ -44,6 +44,9 @@ _OPTIONS = {
     ),
     "--entry-script": click.option("--entry-script", help="Script in --source-dir (SourceCode.entry_script)."),
     "--job-name": click.option("--job-name", help="TrainingJobName; by default the script's name and the time."),
+    "--instance-count": click.option(
+        "--instance-count", type=int, help="InstanceCount: so many hosts, algo-1 …, interrupted together [1]."
+    ),
     "--hyperparameter": click.option(
         "--hyperparameter", "hyperparameters", type=PAIR, multiple=True, help="K=V; may be repeated."
     ),
@@ -111,7 +114,7 @@ _OPTIONS = {
     ),
 }
 """Those of `run`, in the order the help shows them."""
-CHOSEN_BY_SEARCH = frozenset({"--interrupt", "--profile", "--baseline"})
+CHOSEN_BY_SEARCH = frozenset({"--interrupt", "--profile", "--baseline", "--instance-count"})
 """Options of `run` that a search takes in another form, or decides itself."""
 
 

@@ -14,6 +14,7 @@ ML_ROOT = "/opt/ml"
 CHECKPOINT_LOCAL_PATH = "/opt/ml/checkpoints"  # CheckpointConfig.LocalPath's documented default
 NOTICE_PATH = "/opt/ml/input/config/spot-instance-action.json"  # ours: see docs/notice.md
 NOTICE_VARIABLE = "SPOT_INTERRUPTION_NOTICE_FILE"
+SOURCE_CHANNEL = "sagemaker_submit_directory"  # ours: SDK v2's source comes by it, and no script is told of it
 ACCOUNT_ID = "123456789012"  # moto's account
 REGION = "us-east-1"
 
@@ -55,6 +56,11 @@ class StoppingCondition:
     MaxWaitTimeInSeconds: float | None = None
 
 
+def host_names(count: int) -> tuple[str, ...]:
+    """The names of a job's hosts, as SageMaker gives them: algo-1, algo-2 …"""
+    return tuple(f"algo-{number}" for number in range(1, count + 1))
+
+
 @dataclass(frozen=True)
 class InstanceGroup:
     """InstanceGroup of CreateTrainingJob's ResourceConfig, with the names of its hosts in place of their number."""
@@ -64,6 +70,7 @@ class InstanceGroup:
     hosts: Sequence[str]
 
 
+MAX_INSTANCES = 20  # of a job here: each is a container, or a tree of processes, with its own copy of the data
 HOMOGENEOUS_CLUSTER = "homogeneousCluster"  # the group's name where the request has none [read in a job's public log]
 
 
@@ -104,6 +111,11 @@ class TrainingJob:
         """The ARN that TRAINING_JOB_ARN holds in the container."""
         return f"arn:aws:sagemaker:{self.region}:{ACCOUNT_ID}:training-job/{self.TrainingJobName}"
 
+    @property
+    def listed_channels(self) -> list[str]:
+        """The channels that inputdataconfig.json and SM_CHANNELS name: all but SOURCE_CHANNEL."""
+        return [name for name in self.channels if name != SOURCE_CHANNEL]
+
 
 def split_s3_uri(uri: str) -> tuple[str, str]:
     """Bucket and key prefix of an S3 URI. Raises UsageError for anything else."""
@@ -134,7 +146,7 @@ def config_files(job: TrainingJob, host: str) -> dict[str, object]:
                 "RecordWrapperType": "None",
                 **job.channel_configs.get(channel, {}),
             }
-            for channel in job.channels
+            for channel in job.listed_channels
         },
         "checkpointconfig.json": {"LocalPath": job.CheckpointConfig.LocalPath},
     }
@@ -164,7 +176,7 @@ def container_environment(job: TrainingJob, host: str) -> dict[str, str]:
 
     The credentials are moto's documented placeholders, so that nothing in a container can reach an AWS account.
     """
-    channels = {f"SM_CHANNEL_{name.upper()}": f"{ML_ROOT}/input/data/{name}" for name in job.channels}
+    channels = {f"SM_CHANNEL_{name.upper()}": f"{ML_ROOT}/input/data/{name}" for name in job.listed_channels}
     hyperparameters = {f"SM_HP_{name.upper().replace('-', '_')}": v for name, v in job.HyperParameters.items()}
     return {
         "AWS_ACCESS_KEY_ID": "testing",
@@ -183,7 +195,7 @@ def container_environment(job: TrainingJob, host: str) -> dict[str, str]:
         "SM_HOSTS": json.dumps(list(job.hosts)),
         "SM_NUM_GPUS": "0",
         "SM_HPS": json.dumps(dict(job.HyperParameters)),
-        "SM_CHANNELS": json.dumps(list(job.channels)),
+        "SM_CHANNELS": json.dumps(job.listed_channels),
         **channels,
         **hyperparameters,
         **job.Environment,

@@ -6,12 +6,13 @@ import io
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
+from xml.sax.saxutils import escape
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from simulator.service.api import TARGET, Answer, SageMakerApi, failure
 from simulator.service.control import PREFIX, Control, live_page
-from simulator.service.errors import ServiceError
+from simulator.service.errors import NotInMoto, SerializationException, ServiceError
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -22,7 +23,7 @@ Interceptor = Callable[[Environ], Answer | None]
 MAX_BODY = 8 << 20  # of a request that is ours; CreateTrainingJob's largest is below 2 MiB
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 REASONS = {200: "OK", 202: "Accepted", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Not Allowed"}
-REASONS |= {409: "Conflict", 413: "Too Large", 500: "Server Error"}
+REASONS |= {409: "Conflict", 413: "Too Large", 500: "Server Error", 501: "Not Implemented"}
 
 
 class RequestTooLarge(ServiceError):
@@ -45,8 +46,11 @@ class Application:
             answer = self._own_answer(environ)
         except ServiceError as error:
             answer = failure(error)
-        if answer is None:
-            return self._moto(environ, start_response)
+        try:
+            if answer is None:
+                return self._moto(environ, start_response)
+        except NotImplementedError as error:
+            answer = not_in_moto(str(environ.get("CONTENT_TYPE", "")), error)
         return respond(answer, environ, start_response)
 
     def _own_answer(self, environ: Environ) -> Answer | None:
@@ -112,7 +116,8 @@ def is_local(host: str) -> bool:
 
 
 def take_body(environ: Environ, limit: int = MAX_BODY) -> bytes:
-    """The body, put back so that it can be read again. Raises RequestTooLarge, and reads no more then."""
+    """The body, put back so that it can be read again. Raises RequestTooLarge, and reads no more then;
+    SerializationException for one whose chunks are none or whose client went."""
     try:
         declared = int(environ.get("CONTENT_LENGTH") or -1)
     except ValueError:
@@ -121,13 +126,26 @@ def take_body(environ: Environ, limit: int = MAX_BODY) -> bytes:
     if declared > limit:
         raise RequestTooLarge(f"the request has {declared} bytes, and at most {limit} are taken")
     size = limit + 1 if chunked else max(0, declared)
-    body: bytes = environ["wsgi.input"].read(size) if size else b""
+    try:
+        body: bytes = environ["wsgi.input"].read(size) if size else b""
+    except OSError as error:
+        raise SerializationException(f"The body cannot be read: {error}") from error
     if len(body) > limit:
         raise RequestTooLarge(f"the request has more than {limit} bytes")
     environ["wsgi.input"] = io.BytesIO(body)
     environ["CONTENT_LENGTH"] = str(len(body))
     environ.pop("HTTP_TRANSFER_ENCODING", None)
     return body
+
+
+def not_in_moto(content_type: str, error: NotImplementedError) -> Answer:
+    """The answer for an operation that moto lacks, in the protocol of the request. 501: no client tries it again."""
+    what = NotInMoto(f"neither spot-simulator nor moto has this operation: {error}")
+    if "x-www-form-urlencoded" not in content_type:
+        return failure(what)
+    text = f"<Code>{what.code}</Code><Message>{escape(what.message)}</Message>"
+    body = f"<ErrorResponse><Error><Type>Receiver</Type>{text}</Error><RequestId/></ErrorResponse>"
+    return Answer(what.http_status, body.encode(), "text/xml", what.code)
 
 
 def respond(answer: Answer, environ: Environ, start_response: StartResponse) -> list[bytes]:

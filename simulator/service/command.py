@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import threading
-from pathlib import Path
 
 from rich.console import Console
 
 from simulator.app.runtimes import choose_runtime
 from simulator.core.errors import ExitCode
 from simulator.engine.interrupts import UserInterrupt, orderly_interrupts
+from simulator.runtimes.ownership import make_scratch
 from simulator.service.environment import set_aside
 from simulator.service.place import Doors, Place
 from simulator.service.settings import DEFAULT_PORT, ServeSettings
@@ -22,7 +21,7 @@ def serve_until_interrupted(settings: ServeSettings, doors: Doors) -> None:
     """Serve; ends with SystemExit. Raises UsageError and EnvironmentFailure."""
     set_aside(os.environ)
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    folder = Path(tempfile.mkdtemp(prefix="spot-simulator-serve-"))
+    folder = make_scratch("serve")
     try:
         with orderly_interrupts():
             place = Place(settings, doors, choose_runtime(settings.runtime, console.print), folder, console.print)

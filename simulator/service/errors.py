@@ -44,6 +44,12 @@ class ResourceNotFound(ServiceError):
     code, http_status = "ResourceNotFound", 400
 
 
+class NotInMoto(ServiceError):
+    """An operation that is not ours, and that moto does not have."""
+
+    code, http_status = "NotImplementedException", 501
+
+
 class ResourceLimitExceeded(ServiceError):
     """More than this server takes, or can do."""
 

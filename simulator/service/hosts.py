@@ -11,6 +11,7 @@ from enum import StrEnum
 _AWS = re.compile(r"(^|\.)(amazonaws\.com(\.cn)?|api\.aws|on\.aws|aws\.amazon\.com)$")
 _IAM = re.compile(r"^iam(-fips)?(\.[a-z0-9-]+)?\.(amazonaws\.com(\.cn)?|api\.aws)$")
 _SAGEMAKER = re.compile(r"^api(-fips)?\.sagemaker\.[a-z0-9-]+\.(amazonaws\.com(\.cn)?|api\.aws)$")
+_STEP_FUNCTIONS = re.compile(r"^(sync-)?states(-fips)?\.[a-z0-9-]+\.(amazonaws\.com(\.cn)?|api\.aws)$")
 
 
 class AnsweredBy(StrEnum):
@@ -35,6 +36,11 @@ def is_sagemaker_api(host: str) -> bool:
 def is_iam(host: str) -> bool:
     """Whether a host name is an endpoint of IAM."""
     return _IAM.match(_plain(host)) is not None
+
+
+def is_step_functions(host: str) -> bool:
+    """Whether a host name is a region's endpoint of Step Functions."""
+    return _STEP_FUNCTIONS.match(_plain(host)) is not None
 
 
 def is_loopback(host: str) -> bool:

@@ -14,7 +14,7 @@ from simulator.core.lifecycle import FINAL, SecondaryStatus, TrainingJobStatus, 
 from simulator.core.plan import Plan
 from simulator.core.timeline import Event, Kind, Timeline
 from simulator.engine.job_run import JobRun
-from simulator.service.errors import ResourceInUse, ResourceNotFound
+from simulator.service.errors import ResourceInUse, ResourceNotFound, ValidationException
 
 RUNNING = "the job has not ended"
 
@@ -34,10 +34,10 @@ class JobEntry:
     timeline: Timeline = field(default_factory=Timeline)
     folder: Path | None = None
     failure_reason: str | None = None
-    log_stream: str = ""
     run: JobRun | None = None
     stop_asked: bool = False
     verdict: str | None = None  # once the job was judged
+    verdict_told: str | None = None  # the same in words
     reported: threading.Event = field(default_factory=threading.Event)  # set once the run's reports are written
     _secondary: SecondaryStatus = SecondaryStatus.STARTING
     _modified_at: datetime | None = None
@@ -88,6 +88,11 @@ class JobEntry:
         """TrainingEndTime."""
         return self._training_ended_at
 
+    @property
+    def log_streams(self) -> dict[str, str]:
+        """The streams of CloudWatch Logs by host: JOB/algo-N-EPOCH, of the second at which the job was created."""
+        return {host: f"{self.name}/{host}-{int(self.created_at.timestamp())}" for host in self.job.hosts}
+
     def wall(self, at: float) -> datetime:
         """The wall clock at a run second."""
         return self.started_at + timedelta(seconds=at)
@@ -124,15 +129,16 @@ class Register:
             self._entries[entry.region, entry.name] = entry
 
     def get(self, region: str, name: str) -> JobEntry:
-        """Raises ResourceNotFound."""
+        """Raises ValidationException. The model names ResourceNotFound; the service has never sent that here
+        (aws/aws-sdk#165, boto/boto3#2808), and Terraform's provider and ACK's controller look for these words."""
         with self._lock:
             entry = self._entries.get((region, name))
         if entry is None:
-            raise ResourceNotFound("Requested resource not found.")
+            raise ValidationException("Requested resource not found.")
         return entry
 
     def of_arn(self, arn: str) -> JobEntry:
-        """Raises ResourceNotFound."""
+        """Raises ResourceNotFound, and ValidationException as `get` does."""
         parts = arn.split(":")
         if len(parts) != 6 or parts[4] != ACCOUNT_ID:
             raise ResourceNotFound(f"There is no training job {arn}")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 from simulator.app.runtimes import choose_runtime
 from simulator.engine.interrupts import orderly_interrupts
+from simulator.runtimes.ownership import make_scratch
 from simulator.service.environment import changed, set_aside
 from simulator.service.exec import run_command
 from simulator.service.hosts import describe
@@ -25,7 +24,7 @@ def exec_in_place(command: Sequence[str], settings: ServeSettings, doors: Doors)
     Raises UsageError and EnvironmentFailure where the command could not be started.
     """
     before = set_aside(os.environ)
-    folder = Path(tempfile.mkdtemp(prefix="spot-simulator-exec-"))
+    folder = make_scratch("exec")
     try:
         with orderly_interrupts():
             place = Place(settings, doors, choose_runtime(settings.runtime, tell), folder, tell)
@@ -33,6 +32,8 @@ def exec_in_place(command: Sequence[str], settings: ServeSettings, doors: Doors)
                 code = run_command(command, changed(before, place.variables(before)))
                 _tell_unfinished([entry for entry in place.server.register if not entry.is_over])
             _tell_jobs(list(place.server.register))
+            for line in place.pretence.lines():
+                tell(line)
             _tell_hosts(place)
             return code
     finally:
@@ -55,7 +56,9 @@ def _tell_unfinished(entries: Sequence[JobEntry]) -> None:
 
 def _tell_jobs(entries: Sequence[JobEntry]) -> None:
     for entry in entries:
-        tell(f"{entry.name}: {entry.status.value}; spot-simulator report {entry.folder}")
+        judged = f"{entry.verdict_told}; " if entry.verdict_told else ""
+        report = f"spot-simulator report {entry.folder}" if entry.folder else "it has no report"
+        tell(f"{entry.name}: {entry.status.value}; {judged}{report}")
 
 
 def _tell_hosts(place: Place) -> None:

@@ -25,6 +25,7 @@ from simulator.service.environment import client_variables, write_sdk_settings
 from simulator.service.hosts import HostLedger
 from simulator.service.iam import ExecutionRoles, MissingRoles, answer_iam
 from simulator.service.image_map import BUNDLED, ImageMap
+from simulator.service.pretence import Pretence
 from simulator.service.proxy import Proxy
 from simulator.service.server import Server
 from simulator.service.settings import ResolveImage, ServeSettings
@@ -51,7 +52,8 @@ class Place:
         self._doors, self._folder = doors, folder
         settings = replace(settings, resolve_image=image_resolver(doors.image_map, say))
         roles = ExecutionRoles(doors.missing_roles, say)
-        self.server = Server(settings, runtime, say, [answer_iam(roles)])
+        self.pretence = Pretence(say)
+        self.server = Server(settings, runtime, say, [answer_iam(roles), self.pretence])
         self.ledger = HostLedger()
         self._variables: Callable[[Mapping[str, str]], dict[str, str]] = lambda before: {}
         self._stack = ExitStack()

@@ -22,8 +22,17 @@ from urllib.parse import urlsplit
 
 from simulator.core.errors import EnvironmentFailure
 from simulator.service.answers import Ask, Request
+from simulator.service.application import not_in_moto
 from simulator.service.certificates import Authority
-from simulator.service.hosts import AnsweredBy, HostLedger, is_aws, is_iam, is_loopback, is_sagemaker_api
+from simulator.service.hosts import (
+    AnsweredBy,
+    HostLedger,
+    is_aws,
+    is_iam,
+    is_loopback,
+    is_sagemaker_api,
+    is_step_functions,
+)
 
 LOOPBACK = "127.0.0.1"
 IDLE_SECONDS = 60.0
@@ -118,8 +127,8 @@ class _Router(proxy3.MotoRequestHandler):  # type: ignore[misc]  # moto gives no
                 return own.status, _framed(own.headers, own.body), own.body
             return self._ask_moto(method, host, name, path, headers, body)
         except NotImplementedError as error:
-            text = f"spot-simulator: moto does not have this operation of {name}: {error}".encode()
-            return 501, _framed({"content-type": "text/plain"}, text), text
+            lacking = not_in_moto(str(headers.get("Content-Type", "")), error)
+            return lacking.status, _framed(lacking.headers, lacking.body), lacking.body
 
     def _ask_moto(
         self, method: str, host: str, name: str, path: str, headers: Any, body: bytes | None
@@ -204,7 +213,7 @@ class _Handler(proxy3.ProxyRequestHandler):  # type: ignore[misc]  # moto gives 
 
 def _is_ours(host: str) -> bool:
     """Whether the server's own application answers, which hands on to moto what is moto's."""
-    return is_sagemaker_api(host) or is_iam(host)
+    return is_sagemaker_api(host) or is_iam(host) or is_step_functions(host)
 
 
 def refusal(host: str) -> tuple[int, dict[str, Any], bytes]:

@@ -31,11 +31,12 @@ from simulator.reports.record import RunRecord
 from simulator.runtimes.ownership import make_scratch
 from simulator.runtimes.port import Runtime, RuntimeName
 from simulator.service.jobs import JobEntry
-from simulator.service.request_job import safe_name, unreadable_metrics
+from simulator.service.request_job import keeps_warm, safe_name, unreadable_metrics
 from simulator.service.settings import ResolveImage
 from simulator.service.telling import LogStream, StateChanges
 from simulator.service.transfers import Downloads, Uploads
-from simulator.verdict import Verdict, judge
+from simulator.service.verdicts import verdict_told
+from simulator.verdict import judge
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -130,8 +131,8 @@ class Runner:
         stack.callback(folder.close)
         clock = SystemClock()
         entry.started_at, entry.folder = clock.started_at, folder.path
-        logs = LogStream(entry.region, entry.name, entry.job.hosts[0], entry.created_at)
-        entry.log_stream = logs.name
+        logs = {host: LogStream(entry.region, name) for host, name in entry.log_streams.items()}
+        logs[""] = logs[entry.job.hosts[0]]  # the host is not named where there is one
 
         def state_changed(event: Event) -> None:
             if event.kind is Kind.SECONDARY_STATUS:
@@ -142,7 +143,7 @@ class Runner:
         recorder = Recorder(
             clock,
             [entry.take, folder.on_event, state_changed],
-            [folder.on_log, lambda attempt, line, host: logs.write(line)],
+            [folder.on_log, lambda attempt, line, host: logs[host].write(line)],
         )
         entry.timeline = recorder.timeline
         options = EngineOptions(SyncOptions(local_path=entry.job.CheckpointConfig.LocalPath))
@@ -164,7 +165,7 @@ class Runner:
                 options=options,
                 surroundings=Surroundings(
                     Downloads(entry.request, client, self._runtime),
-                    Uploads(entry.request, entry.name, client, scratch),
+                    Uploads(entry.request, entry.name, client, scratch, lambda told: self._warn(entry, recorder, told)),
                 ),
                 retries=entry.request.get("RetryStrategy", {}).get("MaximumRetryAttempts", 0),
             )
@@ -178,6 +179,7 @@ class Runner:
             self._failed(entry, recorder, error)
         verdict = judge(entry.timeline)
         entry.verdict = verdict.verdict.value
+        entry.verdict_told = verdict_told(verdict, entry.is_spot, entry.stop_asked)
         record = RunRecord(
             job=entry.job,
             plan=entry.plan,
@@ -191,7 +193,7 @@ class Runner:
         )
         with self._reporting:
             folder.write_report(record)
-        self._say(f"{entry.name}: {_told(verdict)}; its reports are in {folder.path}")
+        self._say(f"{entry.name}: {entry.verdict_told}; spot-simulator report {folder.path}")
 
     def _s3(self) -> S3Client:
         """The client of all jobs: it is thread-safe, and one a job would take 15 MiB each."""
@@ -233,9 +235,16 @@ class Runner:
                 told.append(
                     f"the channel {channel['ChannelName']} is in FastFile mode and is downloaded as in File mode"
                 )
+        if keeps_warm(entry.request):
+            told.append(
+                "KeepAlivePeriodInSeconds keeps no warm pool here: WarmPoolStatus is Terminated at the job's end"
+            )
         for sentence in told:
-            recorder.record(Kind.WARNING, data={"message": sentence})
-            self._say(f"{entry.name}: {sentence}")
+            self._warn(entry, recorder, sentence)
+
+    def _warn(self, entry: JobEntry, recorder: Recorder, sentence: str) -> None:
+        recorder.record(Kind.WARNING, data={"message": sentence})
+        self._say(f"{entry.name}: {sentence}")
 
     def _failed(self, entry: JobEntry, recorder: Recorder, error: SimulatorError) -> None:
         """The machine failed, which the service calls an InternalServerError, or the request cannot be run here."""
@@ -248,7 +257,3 @@ class Runner:
                 Kind.SECONDARY_STATUS,
                 data={"status": SecondaryStatus.FAILED.value, "message": MESSAGES[SecondaryStatus.FAILED]},
             )
-
-
-def _told(verdict: Verdict) -> str:
-    return f"verdict {verdict.verdict.value}"

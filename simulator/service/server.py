@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
@@ -22,6 +23,7 @@ from simulator.service.operations import TrainingJobs
 from simulator.service.runner import Runner
 from simulator.service.settings import ServeSettings
 from simulator.service.state import StateFolder
+from simulator.service.step_functions import StateMachines
 
 LOOPBACK = "127.0.0.1"
 IDLE_SECONDS = 120.0  # a client that says nothing for so long is let go
@@ -53,8 +55,10 @@ class Server:
         self.register = Register()
         self._state = StateFolder(settings.state_dir) if settings.state_dir is not None else None
         self.runner = Runner(runtime, settings.runs_folder, settings.resolve_image, say, self._changed)
-        jobs = TrainingJobs(self.register, self.runner, settings.plans(), self._changed, settings.max_running)
-        self.application = Application(SageMakerApi(jobs, say), Control(self.register, self.reset), interceptors)
+        jobs = TrainingJobs(self.register, self.runner, settings.plans(), self._changed, settings.max_instances)
+        machines = StateMachines(lambda: int(urlsplit(self.endpoint_url).port or 0))
+        control = Control(self.register, self.reset)
+        self.application = Application(SageMakerApi(jobs, say), control, [machines, *interceptors])
         self._http: BaseWSGIServer | None = None
         self.endpoint_url = ""
 

@@ -86,9 +86,9 @@ def _record(entry: JobEntry) -> dict[str, Any]:
         "created_at": entry.created_at.isoformat(),
         "started_at": entry.started_at.isoformat(),
         "folder": str(entry.folder) if entry.folder is not None else None,
-        "log_stream": entry.log_stream,
         "failure_reason": entry.failure_reason,
         "verdict": entry.verdict,
+        "verdict_told": entry.verdict_told,
         "is_over": entry.is_over,
         "plan": asdict(entry.plan) | {"interruptions": [trigger.text for trigger in entry.plan.interruptions]},
     }
@@ -114,8 +114,8 @@ def _entry(record: dict[str, Any]) -> JobEntry:
         started_at=datetime.fromisoformat(record["started_at"]),
         folder=Path(record["folder"]) if record["folder"] else None,
         failure_reason=record["failure_reason"],
-        log_stream=record["log_stream"],
         verdict=record["verdict"],
+        verdict_told=record.get("verdict_told"),
     )
     if entry.folder is not None:
         with suppress(OSError):

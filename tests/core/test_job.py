@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from simulator.core.errors import UsageError
-from simulator.core.job import CheckpointConfig, TrainingJob, config_files, container_environment, split_s3_uri
+from simulator.core.job import (
+    SOURCE_CHANNEL,
+    CheckpointConfig,
+    TrainingJob,
+    config_files,
+    container_environment,
+    split_s3_uri,
+)
 
 
 def job(name: str = "my-job-1", uri: str = "s3://bucket/prefix/job-1") -> TrainingJob:
@@ -33,6 +43,17 @@ def test_what_is_no_job_name_is_refused(name: str) -> None:
 def test_hyperparameters_are_strings_in_the_container() -> None:
     assert config_files(job(), "algo-1")["hyperparameters.json"] == {"learning-rate": "0.1"}
     assert container_environment(job(), "algo-1")["SM_HP_LEARNING_RATE"] == "0.1"
+
+
+def test_a_script_is_told_of_its_channels_and_not_of_the_one_that_its_source_came_by() -> None:
+    channels = {"train": Path("data"), SOURCE_CHANNEL: Path("source")}
+    told = replace(job(), channels=channels)
+    listed = config_files(told, "algo-1")["inputdataconfig.json"]
+    assert isinstance(listed, dict)
+    assert list(listed) == ["train"]
+    environment = container_environment(told, "algo-1")
+    assert environment["SM_CHANNELS"] == '["train"]'
+    assert [name for name in environment if name.startswith("SM_CHANNEL_")] == ["SM_CHANNEL_TRAIN"]
 
 
 def test_the_requests_environment_and_the_jobs_name_reach_the_container() -> None:

@@ -192,7 +192,10 @@ StartHosts = Callable[..., Sequence[RunningAttempt]]
 
 class HostsContract:
     """The tests of a job with several hosts, where a script is shut in. `runtime` comes from the subclass; `make_specs`
-    takes a script for each host, and what else the job has."""
+    takes a script for each host, and what else the job has. `listens_on`, an expression of Python's, is where a server
+    of `own`, the host, can listen whatever the other hosts' servers do: everywhere, where each has its own network."""
+
+    listens_on = "''"
 
     @pytest.fixture
     def image(self) -> str | None:
@@ -225,7 +228,8 @@ class HostsContract:
 
     def test_hosts_reach_each_other_and_themselves_by_name(self, start_hosts: StartHosts) -> None:
         """All listen on one port, as the workers of a TF_CONFIG do."""
-        attempts = start_hosts(GREETS, GREETS, GREETS)
+        greets = GREETS.replace("LISTENS_ON", self.listens_on)
+        attempts = start_hosts(greets, greets, greets)
         said = [list(running.log_lines()) for running in attempts]
         assert [running.wait(SECONDS) for running in attempts] == [0, 0, 0], said
         assert said == [[b"greeted by algo-1 algo-2 algo-3"]] * 3
@@ -290,7 +294,8 @@ class HostsContract:
     def test_a_wiped_host_is_gone_and_leaves_the_others_working(
         self, start_hosts: StartHosts, tmp_path: Path, order: tuple[int, int]
     ) -> None:
-        attempts = start_hosts(ANSWERS, ANSWERS)
+        answers = ANSWERS.replace("LISTENS_ON", self.listens_on)
+        attempts = start_hosts(answers, answers)
         folders = [tmp_path / host / "instance" for host in ("algo-1", "algo-2")]
         logs = [running.log_lines() for running in attempts]
         assert [next(log) for log in logs] == [b"ready", b"ready"]
@@ -319,7 +324,8 @@ EXPECTED = ["{'epochs': '3'}", "algo-1", "1,2", "a-job given testing"]
 GREETS = """
 import json, socket, time
 config = json.load(open("/opt/ml/input/config/resourceconfig.json"))
-listener = socket.create_server(("", 7777))
+own = config["current_host"]
+listener = socket.create_server((LISTENS_ON, 7777))
 for host in config["hosts"]:
     while True:
         try:
@@ -327,7 +333,7 @@ for host in config["hosts"]:
             break
         except OSError:
             time.sleep(0.05)
-    connection.sendall(config["current_host"].encode())
+    connection.sendall(own.encode())
     connection.close()
 greeted = []
 for _ in config["hosts"]:
@@ -357,7 +363,7 @@ READS_STATE = 'print(open("/opt/ml/checkpoints/state").read())'
 ANSWERS = """
 import json, os, socket, time
 own = json.load(open("/opt/ml/input/config/resourceconfig.json"))["current_host"]
-listener = socket.create_server(("", 7777))
+listener = socket.create_server((LISTENS_ON, 7777))
 print("ready", flush=True)
 while not os.path.exists("/opt/ml/input/config/ask"):
     time.sleep(0.05)

@@ -9,15 +9,17 @@ import sys
 import tempfile
 import time
 import venv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from simulator.core.errors import UsageError
+from simulator.core.errors import EnvironmentFailure, UsageError
 from simulator.core.job import CheckpointConfig, TrainingJob
 from simulator.runtimes.process import Isolation, ProcessRuntime
 from simulator.runtimes.process.isolation import best_isolation, problem_with, why_plain
-from tests.runtimes.contract import HostsContract, RuntimeContract, ShutInContract
+from tests.runtimes.contract import RuntimeContract, ShutInContract
+from tests.runtimes.process_hosts import ProcessHostsContract
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,8 +40,7 @@ class TestUserNamespaces(ShutInContract):
         return ProcessRuntime(isolation=Isolation.USER_NAMESPACES)
 
 
-@pytest.mark.skip(reason="the hosts of the process runtime do not have names of their own yet")
-class TestHostsInNamespaces(HostsContract):
+class TestHostsInNamespaces(ProcessHostsContract):
     @pytest.fixture
     def runtime(self) -> ProcessRuntime:
         if os.geteuid() != 0 or problem_with(Isolation.NAMESPACES):
@@ -47,8 +48,7 @@ class TestHostsInNamespaces(HostsContract):
         return ProcessRuntime(isolation=Isolation.NAMESPACES)
 
 
-@pytest.mark.skip(reason="the hosts of the process runtime do not have names of their own yet")
-class TestHostsInUserNamespaces(HostsContract):
+class TestHostsInUserNamespaces(ProcessHostsContract):
     @pytest.fixture
     def runtime(self) -> ProcessRuntime:
         if problem_with(Isolation.USER_NAMESPACES):
@@ -63,6 +63,17 @@ class TestPlain(RuntimeContract):
 
     def test_it_says_what_it_loses(self, runtime: ProcessRuntime) -> None:
         assert any("needs Docker" in sentence or "need Docker" in sentence for sentence in runtime.fidelity_lost)
+
+    def test_several_hosts_are_refused_as_they_would_not_find_each_other(
+        self, runtime: ProcessRuntime, tmp_path: Path
+    ) -> None:
+        (tmp_path / "train.py").write_text("")
+        job = TrainingJob("a-job", CheckpointConfig("s3://bucket/prefix"), source_dir=tmp_path, entry_script="train.py")
+        runtime.prepare(job)
+        with pytest.raises(EnvironmentFailure) as refusal:
+            runtime.prepare(replace(job, hosts=("algo-1", "algo-2")))
+        assert "2 hosts" in refusal.value.what
+        assert "--runtime local-mode" in refusal.value.next_step
 
 
 def test_an_image_without_a_script_is_refused_with_the_way_out() -> None:

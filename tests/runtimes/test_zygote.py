@@ -16,19 +16,20 @@ from simulator.runtimes.process import Isolation, ProcessRuntime, ZygoteRuntime,
 from simulator.runtimes.process.isolation import building, problem_with
 from simulator.runtimes.process.runtime import CODE
 from tests.runtimes.contract import RuntimeContract, ShutInContract
+from tests.runtimes.process_hosts import ProcessHostsContract
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 TRAIN = Path(__file__).parents[2] / "train"
 
 
-class _Zygotes(ShutInContract):
+class _Zygotes:
     @pytest.fixture(autouse=True)
     def forks(self, runtime: ZygoteRuntime) -> Iterator[None]:
         yield
         assert runtime.cold_because == ""
 
 
-class TestNamespaces(_Zygotes):
+class _InNamespaces(_Zygotes):
     @pytest.fixture
     def runtime(self) -> Iterator[ZygoteRuntime]:
         if os.geteuid() != 0 or problem_with(Isolation.NAMESPACES):
@@ -38,7 +39,7 @@ class TestNamespaces(_Zygotes):
         runtime.close()
 
 
-class TestUserNamespaces(_Zygotes):
+class _InUserNamespaces(_Zygotes):
     @pytest.fixture
     def runtime(self) -> Iterator[ZygoteRuntime]:
         if problem_with(Isolation.USER_NAMESPACES):
@@ -46,6 +47,22 @@ class TestUserNamespaces(_Zygotes):
         runtime = ZygoteRuntime(isolation=Isolation.USER_NAMESPACES)
         yield runtime
         runtime.close()
+
+
+class TestNamespaces(_InNamespaces, ShutInContract):
+    pass
+
+
+class TestUserNamespaces(_InUserNamespaces, ShutInContract):
+    pass
+
+
+class TestHostsInNamespaces(_InNamespaces, ProcessHostsContract):
+    pass
+
+
+class TestHostsInUserNamespaces(_InUserNamespaces, ProcessHostsContract):
+    pass
 
 
 class TestPlain(RuntimeContract):

@@ -94,8 +94,9 @@ def test_a_description_says_again_what_was_asked_for(server: Server) -> None:
     asked = request(name, HyperParameters={"lr": "0.1"}, Environment={"A": "b"}, EnableNetworkIsolation=True)
     sagemaker.create_training_job(**asked)
     told = sagemaker.describe_training_job(TrainingJobName=name)
-    for member in ("HyperParameters", "Environment", "RoleArn", "ResourceConfig", "OutputDataConfig"):
+    for member in ("HyperParameters", "Environment", "RoleArn", "ResourceConfig"):
         assert told[member] == asked[member]
+    assert told["OutputDataConfig"] == {"KmsKeyId": "", **asked["OutputDataConfig"]}  # SDK v2's attach() reads the key
     assert told["CheckpointConfig"]["LocalPath"] == "/opt/ml/checkpoints"
     assert (told["EnableManagedSpotTraining"], told["EnableNetworkIsolation"]) == (True, True)
 
@@ -121,9 +122,10 @@ def test_regions_have_jobs_of_their_own(server: Server) -> None:
 
 @pytest.mark.parametrize("operation", ["describe", "stop", "delete", "update"])
 def test_a_job_that_is_not_there_is_not_found(server: Server, operation: str) -> None:
-    sagemaker = client(server, "sagemaker")
-    with pytest.raises(sagemaker.exceptions.ResourceNotFound):
-        getattr(sagemaker, f"{operation}_training_job")(TrainingJobName="nowhere")
+    with pytest.raises(ClientError) as caught:
+        getattr(client(server, "sagemaker"), f"{operation}_training_job")(TrainingJobName="nowhere")
+    assert code_of(caught) == "ValidationException"  # as the service has it, whatever its model names
+    assert caught.value.response["Error"]["Message"] == "Requested resource not found."
 
 
 def test_a_request_that_breaks_a_rule_is_a_validation_exception(server: Server) -> None:

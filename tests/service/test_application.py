@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from botocore.exceptions import ClientError
 
 from simulator.service.application import MAX_BODY, is_local
 from simulator.service.server import Server
@@ -55,6 +56,28 @@ def status_of(answer: bytes) -> int:
 
 def error_of(answer: bytes) -> str:
     return str(json.loads(answer.partition(b"\r\n\r\n")[2])["__type"])
+
+
+def test_chunks_that_are_none_are_the_clients_fault(server: Server) -> None:
+    answer = say(server, post(b"zz\r\n", "127.0.0.1", "Transfer-Encoding: chunked"))
+    assert (status_of(answer), error_of(answer)) == (400, "SerializationException")
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "asked"),
+    [
+        ("sagemaker", "list_training_jobs_for_hyper_parameter_tuning_job", {"HyperParameterTuningJobName": "tuned"}),
+        ("iam", "generate_organizations_access_report", {"EntityPath": "o-a1b2c3d4e5/r-f6g7h8i9j0"}),
+    ],
+)
+def test_an_operation_that_nobody_here_has_is_an_answer_that_says_so(
+    server: Server, service: str, operation: str, asked: dict[str, str]
+) -> None:
+    with pytest.raises(ClientError) as caught:
+        getattr(client(server, service), operation)(**asked)
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
+    assert caught.value.response["Error"]["Code"] == "NotImplementedException"
+    assert "neither spot-simulator nor moto has this operation" in caught.value.response["Error"]["Message"]
 
 
 @pytest.mark.parametrize(

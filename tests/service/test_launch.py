@@ -23,6 +23,7 @@ sagemaker.create_training_job(**request("left-running", "s3://launches/source.ta
 while sagemaker.describe_training_job(TrainingJobName="left-running")["SecondaryStatus"] != "Training":
     time.sleep(0.1)
 """
+PENDING = '["TrainingJobStatus"] == "InProgress"'
 
 
 def simulator(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -72,6 +73,48 @@ def test_sigterm_ends_the_command_and_then_what_was_started_for_it(tmp_path: Pat
         running.terminate()
         assert running.wait(60) == 128 + 15
     assert not bundle.parent.exists()
+
+
+def test_what_a_killed_exec_leaves_is_swept_by_the_next(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    sleeps = "import os, time; print(os.environ['AWS_CA_BUNDLE'], 'ready', flush=True); time.sleep(60)"
+    with harness(said, "exec", "--runtime", "process", "--", sys.executable, "-c", sleeps) as running:
+        wait_for(running, said, "ready")
+        bundle = next(Path(line.split()[0]) for line in said.read_text().splitlines() if line.endswith("ready"))
+        running.kill()
+        running.wait(60)
+    assert bundle.is_file()
+    done = exec_here(tmp_path, [sys.executable, "-c", ""])
+    assert not bundle.parent.exists()
+    assert f"removed what an earlier run had left: folder {bundle.parent.name}" in done.stderr
+
+
+def test_what_proves_nothing_does_not_read_like_a_fault_of_the_job(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("print('step=1')")
+    archive = tmp_path / "source.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(tmp_path / "train.py", "train.py")
+    launch = CREATE.replace("ARCHIVE", str(archive)).replace('["SecondaryStatus"] != "Training"', PENDING)
+    done = exec_here(tmp_path, [sys.executable, "-c", launch])
+    assert done.returncode == 0, done.stderr
+    last = next(line for line in reversed(done.stderr.splitlines()) if "left-running" in line)
+    told = "nothing proved: nothing was interrupted, as the plan holds no interruption"
+    assert (
+        last == f"spot-simulator: left-running: Completed; {told}; spot-simulator report {tmp_path}/runs/left-running"
+    )
+
+
+def test_what_moto_calls_completed_and_nobody_ran_is_said_at_the_end(tmp_path: Path) -> None:
+    script = """
+import boto3
+boto3.client("sagemaker").create_processing_job(ProcessingJobName="p", RoleArn="arn:aws:iam::123456789012:role/r",
+    AppSpecification={"ImageUri": "image"}, ProcessingResources={"ClusterConfig":
+    {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 5}})
+"""
+    done = exec_here(tmp_path, [sys.executable, "-c", script])
+    assert done.returncode == 0, done.stderr
+    assert "CreateProcessingJob is answered by moto, which runs nothing" in done.stderr
+    assert "CreateProcessingJob (once) was answered by moto, and nothing was run for it" in done.stderr
 
 
 def test_a_command_that_is_not_there_is_said_so(tmp_path: Path) -> None:

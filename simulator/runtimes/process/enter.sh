@@ -3,10 +3,10 @@
 #   keep    likewise, and COMMAND finds the machine as it was at /.machine (a zygote builds other instances from there),
 #   build   ends; whoever ran it enters the view, INSTANCE/root, by itself (a zygote's fork).
 #   enter.sh MODE INSTANCE LOCAL_PATH WORKDIR HOST KEPT -- COMMAND…
-# INSTANCE/ml becomes /opt/ml, INSTANCE/checkpoints LOCAL_PATH and INSTANCE/tmp /tmp. The rest of the machine is an
-# overlay whose writes land in INSTANCE/upper; what cannot be overlaid is read-only. KEPT: folders that the command needs
-# and would not see otherwise, separated by colons. "ready" is written to standard input, the
-# write end of a pipe, when all this stands; COMMAND gets /dev/null in its place.
+# INSTANCE/ml becomes /opt/ml, INSTANCE/checkpoints LOCAL_PATH, INSTANCE/tmp /tmp, and INSTANCE/hosts, where it is there,
+# /etc/hosts. The rest of the machine is an overlay whose writes land in INSTANCE/upper; what cannot be overlaid is
+# read-only. KEPT: folders that the command needs and would not see otherwise, separated by colons. "ready" is written to
+# standard input, the write end of a pipe, when all this stands; COMMAND gets /dev/null in its place.
 set -eu
 mode=$1 instance=$2 local_path=$3 workdir=$4 host=$5 kept=$6
 root=$instance/root
@@ -34,6 +34,9 @@ make_folders() {
 }
 make_folders
 
+# What INSTANCE/hosts is mounted on has to be a file of the view: not none, and not a link to one of the machine's.
+[ ! -f "$instance/hosts" ] || [ -f /etc/hosts -a ! -L /etc/hosts ] || : >"$instance/upper/etc/hosts"
+
 # "volatile": the instance is thrown away, so nothing need be written out when it goes (that took seconds).
 layers_of() {
   layers="lowerdir=$1,upperdir=$instance/upper$1,workdir=$instance/work$1"
@@ -52,6 +55,7 @@ table() {
   echo "shm $root/dev/shm tmpfs nofail 0 0"
   echo "$instance/tmp $root/tmp none bind 0 0"
   echo "proc $root/proc proc defaults 0 0"
+  [ ! -f "$instance/hosts" ] || echo "$instance/hosts $root/etc/hosts none bind 0 0"
 }
 
 # Characters that have a meaning in the table: then everything is mounted one by one.
@@ -87,6 +91,9 @@ one_by_one() {
   mount -t tmpfs shm "$root/dev/shm" 2>/dev/null || true
   is_mounted /tmp || mount --bind "$instance/tmp" "$root/tmp"
   is_mounted /proc || mount -t proc proc "$root/proc"
+  [ ! -f "$instance/hosts" ] || [ "$instance/hosts" -ef "$root/etc/hosts" ] ||
+    mount --bind "$instance/hosts" "$root/etc/hosts" 2>/dev/null ||
+    echo "hosts are not found by their names here: /etc/hosts cannot be replaced" >&2
 }
 
 { is_plain && table >"$instance/mounts" && mount -a -T "$instance/mounts" 2>/dev/null; } || one_by_one

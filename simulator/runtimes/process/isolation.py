@@ -43,6 +43,13 @@ FIDELITY_LOST = {
     ),
 }
 
+FIDELITY_LOST_BY_SEVERAL_HOSTS = (
+    "several hosts share this machine's network: a port bound on 0.0.0.0 or localhost is taken for all of them",
+    "so servers have to bind to their host's name; TensorFlow's do not: give each worker a port, or use local-mode",
+    "a connection from another host comes from 127.0.0.1, and one to a host that is gone is refused at once",
+    "network_interface_name says eth0: here that is this machine's, if it has one, and no host's address is on it",
+)
+
 
 def entering(
     isolation: Isolation,

@@ -10,7 +10,7 @@ import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 
 from simulator.core.errors import EnvironmentFailure, UsageError
@@ -21,6 +21,7 @@ from simulator.runtimes.proc import read_group, read_namespace
 from simulator.runtimes.process.entrypoints import SIGKILLED, Entrypoint, Spawned
 from simulator.runtimes.process.isolation import (
     FIDELITY_LOST,
+    FIDELITY_LOST_BY_SEVERAL_HOSTS,
     PYTHON,
     EnterMode,
     Isolation,
@@ -29,6 +30,7 @@ from simulator.runtimes.process.isolation import (
     make_folders,
     why_plain,
 )
+from simulator.runtimes.process.names import MOST_HOSTS, Block, take_block
 from simulator.runtimes.written import Stamps, stamps_of, written_files
 
 CODE = f"{ML_ROOT}/input/data/code"  # where SDK v3 mounts SourceCode.source_dir
@@ -49,20 +51,23 @@ class ProcessRuntime:
     def __init__(self, python: str = PYTHON, isolation: Isolation | None = None) -> None:
         self._python = python
         self.mode = isolation or best_isolation()
+        self._saw_several_hosts = False
 
     @property
     def fidelity_lost(self) -> Sequence[str]:
-        """What differs from SageMaker here."""
+        """What differs from SageMaker here; of several hosts once a job had them."""
         why = why_plain() if self.mode is Isolation.PLAIN else ""
         return (
             "no container: the script runs with this machine's Python, libraries and network",
             "the script itself is the entrypoint: no SDK driver script stands between it and SIGTERM",
             *FIDELITY_LOST[self.mode],
+            *(FIDELITY_LOST_BY_SEVERAL_HOSTS if self._saw_several_hosts else ()),
             *([f"why there are no namespaces: {why}"] if why else []),
         )
 
     def prepare(self, job: TrainingJob) -> None:
-        """Raises UsageError where there is no script to run."""
+        """Raises UsageError where there is no script to run, and EnvironmentFailure for hosts that would not find each
+        other."""
         if not job.entrypoint and (job.source_dir is None or job.entry_script is None):
             raise UsageError(
                 "the process runtime has no script to run",
@@ -78,26 +83,53 @@ class ProcessRuntime:
         for name, path in job.channels.items():
             if not path.exists():
                 raise UsageError(f"the channel {name!r} names {path}, which is not there", "", "name an existing path")
+        self._check_hosts(len(job.hosts))
+
+    def _check_hosts(self, number: int) -> None:
+        if number == 1:
+            return
+        if self.mode is Isolation.PLAIN:
+            raise EnvironmentFailure(
+                f"the job's {number} hosts cannot be started as processes of this machine",
+                f"they would not find each other by name without namespaces: {why_plain() or 'those were not wanted'}",
+                "start Docker and use --runtime local-mode, or ask for one instance; see spot-simulator doctor",
+            )
+        if number > MOST_HOSTS:
+            raise UsageError(
+                f"the process runtime cannot start a job's {number} hosts",
+                f"it has addresses for {MOST_HOSTS}",
+                "ask for fewer instances",
+            )
+        self._saw_several_hosts = True
 
     def start(self, specs: Sequence[AttemptSpec]) -> Sequence[ProcessAttempt]:
         """Start the script as PID 1 of each instance. Raises EnvironmentFailure."""
         started: list[ProcessAttempt] = []
         try:
-            for spec in specs:
-                started.append(self._start(spec))
+            with nullcontext() if self.mode is Isolation.PLAIN else closing(take_block()) as block:
+                for spec in specs:
+                    started.append(self._start(spec, block))
         except BaseException:
             for running in started:
                 running.wipe()
             raise
         return started
 
-    def _start(self, spec: AttemptSpec) -> ProcessAttempt:
+    def _start(self, spec: AttemptSpec, block: Block | None) -> ProcessAttempt:
+        """Start one instance, its hosts' names being in the block. Raises EnvironmentFailure."""
+        own = block and block.share()
         try:
             lay_out(spec)
+            if own is not None:
+                own.name_hosts(spec.job.hosts, spec.instance_dir / "hosts")
             laid_out = stamps_of({ML_ROOT: spec.instance_dir / "ml"})
-            return ProcessAttempt(spec, self._enter(spec), self.mode, laid_out)
-        except OSError as error:
-            shutil.rmtree(spec.instance_dir, ignore_errors=True)
+            return ProcessAttempt(spec, self._enter(spec), self.mode, laid_out, own)
+        except BaseException as error:
+            if own is not None:
+                own.close()
+            remove_instance(spec.instance_dir)
+            if not isinstance(error, OSError):
+                raise
             raise EnvironmentFailure(
                 "the instance's folders could not be made", str(error), "look for room on the disk: df -h"
             ) from error
@@ -117,8 +149,11 @@ class ProcessRuntime:
 class ProcessAttempt:
     """One running script."""
 
-    def __init__(self, spec: AttemptSpec, entrypoint: Entrypoint, mode: Isolation, laid_out: Stamps) -> None:
+    def __init__(
+        self, spec: AttemptSpec, entrypoint: Entrypoint, mode: Isolation, laid_out: Stamps, block: Block | None
+    ) -> None:
         self._spec, self._entrypoint, self._mode, self._laid_out = spec, entrypoint, mode, laid_out
+        self._block = block
         ml = spec.instance_dir / "ml"
         self.paths = InstancePaths(spec.checkpoints, ml / "model", ml / "output", ml / "input/config")
 
@@ -185,6 +220,8 @@ class ProcessAttempt:
         """Everything: the processes, with them their mounts, then the folders."""
         self._entrypoint.end()
         self._kill_group()
+        if self._block is not None:
+            self._block.close()
         return remove_instance(self._spec.instance_dir)
 
 

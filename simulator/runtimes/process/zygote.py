@@ -76,10 +76,11 @@ class ZygoteRuntime(ProcessRuntime):
         )
 
     def prepare(self, job: TrainingJob) -> None:
-        """Also starts the zygote, so that what is said of this runtime is true from the first attempt on."""
+        """Also starts the zygotes, one a host, so that what is said of this runtime is true from the start."""
         super().prepare(job)
         nowhere = Path("/nonexistent")
-        self._zygote_for(AttemptSpec(job, "zygote", 0, job.hosts[0], nowhere, nowhere))
+        for host in job.hosts:
+            self._zygote_for(AttemptSpec(job, "zygote", 0, host, nowhere, nowhere))
 
     def close(self) -> None:
         """End the zygotes, and what is left of their attempts."""
