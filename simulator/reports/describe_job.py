@@ -111,8 +111,14 @@ def _final_metrics(record: Described) -> list[dict[str, Any]]:
 
 
 def _failure_reason(timeline: Timeline) -> str:
-    """/opt/ml/output/failure's first 1024 characters (documented); without that file the exit code, in our words."""
+    """/opt/ml/output/failure's first 1024 characters (documented); without that file the exit code, in our words, and
+    of several hosts the one that ended with it first."""
     ended = timeline.last(Kind.ATTEMPT_ENDED)
     said = str(ended.data.get("failure_reason") or "") if ended else ""
     code = ended.data.get("exit_code") if ended else None
-    return said[:FAILURE_REASON_CHARACTERS] or f"the training process ended with exit code {code}"
+    exits = timeline.of(Kind.PROCESS_EXITED, attempt=ended.attempt) if ended else []
+    host = next(
+        (str(exit.data["host"]) for exit in exits if exit.data["exit_code"] == code and "host" in exit.data), ""
+    )
+    whose = f"the training process of {host}" if host else "the training process"
+    return said[:FAILURE_REASON_CHARACTERS] or f"{whose} ended with exit code {code}"

@@ -116,13 +116,13 @@ class DockerEngine:
             return str(error)
         return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["docker pull failed"])[-1]
 
-    # One container
+    # Containers
 
-    def find(self, label: str, value: str) -> str | None:
-        """The id of the container with this label, running or not."""
+    def find(self, labels: Mapping[str, str]) -> list[str]:
+        """The ids of the containers with all these labels, running or not."""
         with _answering():
-            found = self._api.containers(all=True, filters={"label": f"{label}={value}"})
-        return str(found[0]["Id"]) if found else None
+            found = self._api.containers(all=True, filters=_having(labels))
+        return [str(container["Id"]) for container in found]
 
     def inspect(self, container: str) -> ContainerState:
         """Its state now."""
@@ -205,14 +205,16 @@ class DockerEngine:
 
     # Cleaning up
 
-    def remove(self, label: str, value: str) -> list[str]:
-        """Remove the containers, their anonymous volumes and the networks with this label, running or not. Returns
-        what could not be removed, with the reason."""
+    def remove(self, containers: Sequence[str]) -> list[str]:
+        """Remove containers, running or not, with their anonymous volumes. Returns what could not be removed, with the
+        reason."""
+        return [problem for container in containers if (problem := self._remove_container(container))]
+
+    def remove_networks(self, labels: Mapping[str, str]) -> list[str]:
+        """Remove the networks with all these labels. Returns what could not be removed, with the reason."""
         with _answering():
-            containers = self._api.containers(all=True, filters={"label": f"{label}={value}"})
-            networks = self._api.networks(filters={"label": f"{label}={value}"})
-        left = [self._remove_container(found["Id"]) for found in containers]
-        left += [self._remove_network(found["Id"], found["Name"]) for found in networks]
+            networks = self._api.networks(filters=_having(labels))
+        left = [self._remove_network(found["Id"], found["Name"]) for found in networks]
         return [problem for problem in left if problem]
 
     def owned_leftovers(self) -> list[Leftover]:
@@ -328,6 +330,11 @@ def local_proc_of(container: str, pid: int) -> bool:
 def harness_is_root() -> bool:
     """Whether files of a container's root are no obstacle."""
     return not hasattr(os, "geteuid") or os.geteuid() == 0
+
+
+def _having(labels: Mapping[str, str]) -> dict[str, list[str]]:
+    """The engine's filter for all these labels."""
+    return {"label": [f"{label}={value}" for label, value in labels.items()]}
 
 
 def _is_orphan(labels: Mapping[str, str]) -> bool:

@@ -70,7 +70,9 @@ class Control:
             return _json(
                 409, {"error": f"{entry.name} has no instance that could be taken away: {entry.secondary.value}"}
             )
-        return _json(202, {"interrupted": entry.name, "profile": entry.plan.profile.name})
+        return _json(
+            202, {"interrupted": entry.name, "hosts": list(entry.job.hosts), "profile": entry.plan.profile.name}
+        )
 
 
 def live_page() -> Answer:
@@ -97,6 +99,7 @@ def _short(entry: JobEntry) -> dict[str, Any]:
         "status": entry.status.value,
         "secondary": entry.secondary.value,
         "spot": entry.is_spot,
+        "hosts": list(entry.job.hosts),
         "interruptions": list(describe_plan(entry.plan)),
         "created": entry.created_at.isoformat(),
         "phases": [str(event.data["status"]) for event in entry.timeline.of(Kind.SECONDARY_STATUS)],
@@ -106,7 +109,7 @@ def _short(entry: JobEntry) -> dict[str, Any]:
         "verdict_told": entry.verdict_told,
         "reported": entry.reported.is_set(),
         "folder": str(entry.folder) if entry.folder is not None else None,
-        "log_stream": entry.log_stream,
+        "log_streams": entry.log_streams,
     }
 
 

@@ -17,7 +17,8 @@ def countdown(entry: JobEntry) -> tuple[str, datetime] | None:
     if entry.is_over or not attempts:
         return None
     now = attempts[-1]
-    if timeline.first(Kind.PROCESS_EXITED, now) or timeline.first(Kind.ATTEMPT_ENDED, now):
+    exited = len(timeline.of(Kind.PROCESS_EXITED, attempt=now))  # one a host
+    if exited >= len(entry.job.hosts) or timeline.first(Kind.ATTEMPT_ENDED, now):
         return None
     signal = timeline.last(Kind.SIGNAL_SENT, now)
     if signal is not None:

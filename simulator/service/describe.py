@@ -15,6 +15,7 @@ from simulator.core.lifecycle import MESSAGES, SecondaryStatus, TrainingJobStatu
 from simulator.reports.describe_job import describe_job
 from simulator.service.errors import ValidationException
 from simulator.service.jobs import JobEntry
+from simulator.service.request_job import keeps_warm
 
 DEFAULT_MAX_RESULTS = 10  # ListTrainingJobs: "The default value is 10."
 OF_THE_RUN = (
@@ -55,6 +56,7 @@ def describe(entry: JobEntry) -> dict[str, Any]:
         "EnableNetworkIsolation": bool(entry.request.get("EnableNetworkIsolation")),
         "EnableInterContainerTrafficEncryption": bool(entry.request.get("EnableInterContainerTrafficEncryption")),
         "EnableManagedSpotTraining": entry.is_spot,
+        "WarmPoolStatus": _warm_pool(entry),
     }
     if "CheckpointConfig" in entry.request:
         answer["CheckpointConfig"] = {"LocalPath": CHECKPOINT_LOCAL_PATH, **entry.request["CheckpointConfig"]}
@@ -74,6 +76,13 @@ def _seconds(entry: JobEntry, told: Mapping[str, Any]) -> dict[str, int]:
     if not entry.is_over or "TrainingStartTime" not in told:
         return {}
     return {name: max(1, told[name]) for name in ("TrainingTimeInSeconds", "BillableTimeInSeconds")}
+
+
+def _warm_pool(entry: JobEntry) -> dict[str, Any] | None:
+    """WarmPoolStatus. No pool is kept here: one that was asked for has gone when the job ends, and cost nothing."""
+    if not keeps_warm(entry.request) or not entry.is_over:
+        return None
+    return {"Status": "Terminated", "ResourceRetainedBillableTimeInSeconds": 0}
 
 
 def _algorithm(entry: JobEntry) -> Mapping[str, Any]:
@@ -96,6 +105,7 @@ def summary(entry: JobEntry) -> dict[str, Any]:
         "LastModifiedTime": entry.modified_at,
         "TrainingJobStatus": entry.status.value,
         "SecondaryStatus": entry.secondary.value,
+        "WarmPoolStatus": _warm_pool(entry),
     }
 
 
@@ -125,8 +135,10 @@ _SORTED_BY: Mapping[str, Callable[[JobEntry], str]] = {
 
 
 def _passes(entry: JobEntry, request: Mapping[str, Any]) -> bool:
-    if "WarmPoolStatusEquals" in request or "TrainingPlanArnEquals" in request:
-        return False  # no job here has a warm pool or a training plan
+    if "TrainingPlanArnEquals" in request:
+        return False  # no job here has a training plan
+    if "WarmPoolStatusEquals" in request and request["WarmPoolStatusEquals"] != (_warm_pool(entry) or {}).get("Status"):
+        return False
     times = (("CreationTime", entry.created_at), ("LastModifiedTime", entry.modified_at))
     return (
         str(request.get("NameContains", "")).lower() in entry.name.lower()

@@ -34,7 +34,6 @@ class JobEntry:
     timeline: Timeline = field(default_factory=Timeline)
     folder: Path | None = None
     failure_reason: str | None = None
-    log_stream: str = ""
     run: JobRun | None = None
     stop_asked: bool = False
     verdict: str | None = None  # once the job was judged
@@ -88,6 +87,11 @@ class JobEntry:
     def training_ended_at(self) -> datetime | None:
         """TrainingEndTime."""
         return self._training_ended_at
+
+    @property
+    def log_streams(self) -> dict[str, str]:
+        """The streams of CloudWatch Logs by host: JOB/algo-N-EPOCH, of the second at which the job was created."""
+        return {host: f"{self.name}/{host}-{int(self.created_at.timestamp())}" for host in self.job.hosts}
 
     def wall(self, at: float) -> datetime:
         """The wall clock at a run second."""

@@ -30,10 +30,10 @@ class TrainingJobs:
     They raise ServiceError."""
 
     def __init__(
-        self, register: Register, runner: Runner, plans: Plans, changed: Callable[[JobEntry], None], max_running: int
+        self, register: Register, runner: Runner, plans: Plans, changed: Callable[[JobEntry], None], max_instances: int
     ) -> None:
         self._register, self._runner, self._plans, self._changed = register, runner, plans, changed
-        self._max_running = max_running
+        self._max_instances = max_instances
         self.by_name: Mapping[str, Operation] = {
             "CreateTrainingJob": self.create,
             "DescribeTrainingJob": self.describe,
@@ -56,8 +56,13 @@ class TrainingJobs:
             plan = self._plans.plan_for(job.TrainingJobName, tags, bool(request.get("EnableManagedSpotTraining")))
         except UsageError as error:
             raise ValidationException(f"{error.what}: {error.why}; {error.next_step}") from error
-        if sum(not entry.is_over for entry in self._register) >= self._max_running:
-            raise ResourceLimitExceeded(f"spot-simulator runs at most {self._max_running} training jobs at a time")
+        running = sum(len(entry.job.hosts) for entry in self._register if not entry.is_over)
+        if running + len(job.hosts) > self._max_instances:
+            raise ResourceLimitExceeded(
+                f"spot-simulator's limit 'instances at a time' is {self._max_instances} Instances, with current "
+                f"utilization of {running} Instances and a request delta of {len(job.hosts)} Instances. Wait for a job "
+                "to end, or stop one: aws sagemaker stop-training-job"
+            )
         entry = JobEntry(request, region, job, plan, tags)
         self._register.add(entry)
         self._changed(entry)

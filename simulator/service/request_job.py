@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Mapping
@@ -12,9 +13,11 @@ from typing import Any
 from simulator.core.errors import UsageError
 from simulator.core.job import (
     CHECKPOINT_LOCAL_PATH,
+    HOMOGENEOUS_CLUSTER,
     ML_ROOT,
     SOURCE_CHANNEL,
     CheckpointConfig,
+    InstanceGroup,
     MetricDefinition,
     StoppingCondition,
     TrainingJob,
@@ -53,6 +56,7 @@ def job_of_request(request: Mapping[str, Any], region: str) -> TrainingJob:
     algorithm = request.get("AlgorithmSpecification", {})
     checkpoints = request.get("CheckpointConfig")
     condition = request.get("StoppingCondition", {})
+    groups = instance_groups(request)
     return TrainingJob(
         TrainingJobName=request["TrainingJobName"],
         CheckpointConfig=CheckpointConfig(
@@ -66,6 +70,8 @@ def job_of_request(request: Mapping[str, Any], region: str) -> TrainingJob:
             condition.get("MaxRuntimeInSeconds", 86_400), condition.get("MaxWaitTimeInSeconds")
         ),
         MetricDefinitions=_metrics(algorithm),
+        hosts=tuple(host for group in groups for host in group.hosts),
+        instance_groups=groups,
         entrypoint=tuple(algorithm.get("ContainerEntrypoint", ())),
         arguments=tuple(algorithm.get("ContainerArguments", ())),
         channel_configs={channel["ChannelName"]: _channel_config(channel) for channel in _channels(request)},
@@ -73,6 +79,36 @@ def job_of_request(request: Mapping[str, Any], region: str) -> TrainingJob:
         spot=bool(request.get("EnableManagedSpotTraining")),
         has_checkpoints=checkpoints is not None,
     )
+
+
+def instance_groups(request: Mapping[str, Any]) -> tuple[InstanceGroup, ...]:
+    """The instances that a request asks for, algo-1 … algo-N counted over its groups in their order."""
+    resources = request.get("ResourceConfig", {})
+    asked = resources.get("InstanceGroups") or [
+        {"InstanceGroupName": HOMOGENEOUS_CLUSTER, "InstanceType": "", **resources}
+    ]
+    numbers = itertools.count(1)
+    return tuple(
+        InstanceGroup(
+            group["InstanceGroupName"],
+            group["InstanceType"],
+            tuple(f"algo-{next(numbers)}" for _ in range(group.get("InstanceCount", 1))),
+        )
+        for group in asked
+    )
+
+
+def hosts_of_channel(channel: Mapping[str, Any], job: TrainingJob) -> tuple[str, ...]:
+    """The hosts that get a channel: those of the groups that it names, all where it names none."""
+    named = named_groups(channel)
+    if not named:
+        return tuple(job.hosts)
+    return tuple(host for group in job.instance_groups if group.InstanceGroupName in named for host in group.hosts)
+
+
+def named_groups(channel: Mapping[str, Any]) -> list[str]:
+    """InstanceGroupNames of a channel."""
+    return list(channel["DataSource"].get("S3DataSource", {}).get("InstanceGroupNames", []))
 
 
 def submitted_script(request: Mapping[str, Any]) -> SubmittedScript | None:
@@ -104,6 +140,11 @@ def with_code_folder(job: TrainingJob, source_dir: Path) -> TrainingJob:
         channels={**job.channels, SOURCE_CHANNEL: source_dir},
         HyperParameters={**job.HyperParameters, SUBMIT_DIRECTORY: json.dumps(f"{ML_ROOT}/input/data/{SOURCE_CHANNEL}")},
     )
+
+
+def keeps_warm(request: Mapping[str, Any]) -> bool:
+    """Whether a request asks for a warm pool."""
+    return bool(request.get("ResourceConfig", {}).get("KeepAlivePeriodInSeconds"))
 
 
 def input_mode(channel: Mapping[str, Any], request: Mapping[str, Any]) -> str:

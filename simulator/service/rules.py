@@ -11,8 +11,10 @@ from typing import Any
 from simulator.core.errors import UsageError
 from simulator.core.job import split_s3_uri
 from simulator.service.errors import ResourceLimitExceeded, ValidationException
+from simulator.service.request_job import keeps_warm, named_groups
 
 MAX_RUNTIME_SECONDS = 28 * 86_400  # StoppingCondition: "The default value is 1 day. The maximum value is 28 days."
+MAX_INSTANCES = 20  # of a job: each is a container, or a tree of processes, with its own copy of the data
 NO_CHECKPOINT_PATHS = ("/opt/ml/input", "/opt/ml/model", "/opt/ml/output")
 
 
@@ -41,8 +43,10 @@ def _refusals(request: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{name} is required."
         yield from _algorithm(request.get("AlgorithmSpecification", {}))
         yield from _resources(request.get("ResourceConfig", {}))
+        yield from _warm_pool(request)
     yield from _stopping(request)
     yield from _channels(request.get("InputDataConfig", []))
+    yield from _groups_of_channels(request)
     yield from _uris(request)
     keys = [tag["Key"] for tag in request.get("Tags", [])]
     if len(keys) != len(set(keys)):
@@ -58,11 +62,34 @@ def _resources(resources: Mapping[str, Any]) -> Iterator[str]:
     if resources.get("InstanceGroups"):
         if "InstanceType" in resources or "InstanceCount" in resources:
             yield "InstanceType and InstanceCount must not be specified together with InstanceGroups."
+        names = [group["InstanceGroupName"] for group in resources["InstanceGroups"]]
+        if len(names) != len(set(names)):
+            yield "Instance group names must be unique in InstanceGroups."
+        for group in resources["InstanceGroups"]:
+            if group["InstanceCount"] < 1:
+                yield f"InstanceCount must be at least 1 in the instance group {group['InstanceGroupName']}."
     else:
         if "InstanceType" not in resources:
             yield "InstanceType is required in ResourceConfig."
         if resources.get("InstanceCount", 1) < 1:
             yield "InstanceCount must be at least 1 in ResourceConfig."
+
+
+def _warm_pool(request: Mapping[str, Any]) -> Iterator[str]:
+    """Source: "Considerations" of SageMaker managed warm pools, which both sentences are from."""
+    resources = request.get("ResourceConfig", {})
+    if not keeps_warm(request):
+        return
+    if request.get("EnableManagedSpotTraining"):
+        yield (
+            "Invalid KeepAlivePeriodInSeconds. SageMaker AI managed warm pools cannot be used with spot instances: "
+            "leave out KeepAlivePeriodInSeconds or EnableManagedSpotTraining"
+        )
+    if resources.get("InstanceGroups"):
+        yield (
+            "Invalid KeepAlivePeriodInSeconds. SageMaker AI managed warm pools cannot be used with heterogeneous "
+            "cluster training: leave out KeepAlivePeriodInSeconds or InstanceGroups"
+        )
 
 
 def _stopping(request: Mapping[str, Any]) -> Iterator[str]:
@@ -81,6 +108,29 @@ def _channels(channels: list[Mapping[str, Any]]) -> Iterator[str]:
     names = [channel["ChannelName"] for channel in channels]
     if len(names) != len(set(names)):
         yield "Channel names must be unique in InputDataConfig."
+
+
+def _groups_of_channels(request: Mapping[str, Any]) -> Iterator[str]:
+    """The second text is the service's own, from a user's report (aws/sagemaker-python-sdk, issue 6089)."""
+    groups = request.get("ResourceConfig", {}).get("InstanceGroups") or []
+    known = [group["InstanceGroupName"] for group in groups]
+    named = {channel["ChannelName"]: named_groups(channel) for channel in request.get("InputDataConfig", [])}
+    for channel, names in named.items():
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            yield (
+                f"Invalid InstanceGroupNames in the channel {channel}: {', '.join(unknown)}. InstanceGroups of "
+                f"ResourceConfig has {', '.join(known) or 'no group'}"
+            )
+    with_groups, without = (
+        [n for n, groups in named.items() if groups],
+        [n for n, groups in named.items() if not groups],
+    )
+    if with_groups and without:
+        yield (
+            f"Some channels have assigned instance groups: [{', '.join(with_groups)}] while others not: "
+            f"[{', '.join(without)}]"
+        )
 
 
 def _uris(request: Mapping[str, Any]) -> Iterator[str]:
@@ -110,8 +160,13 @@ def _beyond_us(request: Mapping[str, Any]) -> Iterator[str]:
     algorithm = request.get("AlgorithmSpecification", {})
     if "AlgorithmName" in algorithm:
         yield "AlgorithmName names an algorithm of AWS's; give a TrainingImage."
-    if instance_count(request) > 1:
-        yield "several instances are not imitated yet; set InstanceCount to 1."
+    count = instance_count(request)
+    if count > MAX_INSTANCES:
+        yield (
+            f"The limit 'instances of a training job' is {MAX_INSTANCES} Instances, and the request is for {count} "
+            "Instances. All of them are containers or processes of this one machine, each with its own copy of the "
+            f"data; set InstanceCount to {MAX_INSTANCES} or less."
+        )
     for channel in request.get("InputDataConfig", []):
         if "S3DataSource" not in channel["DataSource"]:
             yield f"the channel {channel['ChannelName']} has no S3DataSource; other file systems are not imitated."

@@ -31,7 +31,7 @@ from simulator.reports.record import RunRecord
 from simulator.runtimes.ownership import make_scratch
 from simulator.runtimes.port import Runtime, RuntimeName
 from simulator.service.jobs import JobEntry
-from simulator.service.request_job import safe_name, unreadable_metrics
+from simulator.service.request_job import keeps_warm, safe_name, unreadable_metrics
 from simulator.service.settings import ResolveImage
 from simulator.service.telling import LogStream, StateChanges
 from simulator.service.transfers import Downloads, Uploads
@@ -131,8 +131,8 @@ class Runner:
         stack.callback(folder.close)
         clock = SystemClock()
         entry.started_at, entry.folder = clock.started_at, folder.path
-        logs = LogStream(entry.region, entry.name, entry.job.hosts[0], entry.created_at)
-        entry.log_stream = logs.name
+        logs = {host: LogStream(entry.region, name) for host, name in entry.log_streams.items()}
+        logs[""] = logs[entry.job.hosts[0]]  # the host is not named where there is one
 
         def state_changed(event: Event) -> None:
             if event.kind is Kind.SECONDARY_STATUS:
@@ -143,7 +143,7 @@ class Runner:
         recorder = Recorder(
             clock,
             [entry.take, folder.on_event, state_changed],
-            [folder.on_log, lambda attempt, line, host: logs.write(line)],
+            [folder.on_log, lambda attempt, line, host: logs[host].write(line)],
         )
         entry.timeline = recorder.timeline
         options = EngineOptions(SyncOptions(local_path=entry.job.CheckpointConfig.LocalPath))
@@ -165,7 +165,7 @@ class Runner:
                 options=options,
                 surroundings=Surroundings(
                     Downloads(entry.request, client, self._runtime),
-                    Uploads(entry.request, entry.name, client, scratch),
+                    Uploads(entry.request, entry.name, client, scratch, lambda told: self._warn(entry, recorder, told)),
                 ),
                 retries=entry.request.get("RetryStrategy", {}).get("MaximumRetryAttempts", 0),
             )
@@ -235,9 +235,16 @@ class Runner:
                 told.append(
                     f"the channel {channel['ChannelName']} is in FastFile mode and is downloaded as in File mode"
                 )
+        if keeps_warm(entry.request):
+            told.append(
+                "KeepAlivePeriodInSeconds keeps no warm pool here: WarmPoolStatus is Terminated at the job's end"
+            )
         for sentence in told:
-            recorder.record(Kind.WARNING, data={"message": sentence})
-            self._say(f"{entry.name}: {sentence}")
+            self._warn(entry, recorder, sentence)
+
+    def _warn(self, entry: JobEntry, recorder: Recorder, sentence: str) -> None:
+        recorder.record(Kind.WARNING, data={"message": sentence})
+        self._say(f"{entry.name}: {sentence}")
 
     def _failed(self, entry: JobEntry, recorder: Recorder, error: SimulatorError) -> None:
         """The machine failed, which the service calls an InternalServerError, or the request cannot be run here."""

@@ -55,7 +55,7 @@ class Server:
         self.register = Register()
         self._state = StateFolder(settings.state_dir) if settings.state_dir is not None else None
         self.runner = Runner(runtime, settings.runs_folder, settings.resolve_image, say, self._changed)
-        jobs = TrainingJobs(self.register, self.runner, settings.plans(), self._changed, settings.max_running)
+        jobs = TrainingJobs(self.register, self.runner, settings.plans(), self._changed, settings.max_instances)
         machines = StateMachines(lambda: int(urlsplit(self.endpoint_url).port or 0))
         control = Control(self.register, self.reset)
         self.application = Application(SageMakerApi(jobs, say), control, [machines, *interceptors])

@@ -24,7 +24,8 @@ def the_same_image(uri: str) -> str:
 @dataclass(frozen=True)
 class ServeSettings:
     """`port` 0 takes a free one. `runs` is the folder of the jobs' run folders; with `state_dir` (and no `runs`) it is
-    below that. `resolve_image` is asked in containers only: the process runtime runs no image."""
+    below that. `resolve_image` is asked in containers only: the process runtime runs no image. At most `max_instances`
+    run at a time, of all jobs together."""
 
     port: int = DEFAULT_PORT
     runtime: RuntimeChoice = RuntimeChoice.AUTO
@@ -33,7 +34,7 @@ class ServeSettings:
     state_dir: Path | None = None
     runs: Path | None = None
     resolve_image: ResolveImage = the_same_image
-    max_running: int = 100
+    max_instances: int = 100
 
     def plans(self) -> Plans:
         """Raises UsageError."""

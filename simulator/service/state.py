@@ -86,7 +86,6 @@ def _record(entry: JobEntry) -> dict[str, Any]:
         "created_at": entry.created_at.isoformat(),
         "started_at": entry.started_at.isoformat(),
         "folder": str(entry.folder) if entry.folder is not None else None,
-        "log_stream": entry.log_stream,
         "failure_reason": entry.failure_reason,
         "verdict": entry.verdict,
         "verdict_told": entry.verdict_told,
@@ -115,7 +114,6 @@ def _entry(record: dict[str, Any]) -> JobEntry:
         started_at=datetime.fromisoformat(record["started_at"]),
         folder=Path(record["folder"]) if record["folder"] else None,
         failure_reason=record["failure_reason"],
-        log_stream=record["log_stream"],
         verdict=record["verdict"],
         verdict_told=record.get("verdict_told"),
     )

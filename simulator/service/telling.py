@@ -27,12 +27,11 @@ _making = threading.Lock()
 
 
 class LogStream:
-    """The stream JOB/algo-1-EPOCH of a job; its lines are there as soon as they were printed. One stream a job, also
-    where it had several instances: what AWS does then is not documented (docs/assumptions.md)."""
+    """One stream; its lines are there as soon as they were printed. A host of a job has one for all attempts: what AWS
+    does then is not documented (docs/assumptions.md)."""
 
-    def __init__(self, region: str, job_name: str, host: str, started_at: datetime) -> None:
-        self._region = region
-        self.name = f"{job_name}/{host}-{int(started_at.timestamp())}"
+    def __init__(self, region: str, name: str) -> None:
+        self.name = name
         self._logs: Any = get_backend("logs")[ACCOUNT_ID][region]
         self._make()
 

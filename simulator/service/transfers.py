@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import filecmp
 import gzip
 import json
+import os
 import shutil
 import tarfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +24,7 @@ from simulator.core.job import TrainingJob, split_s3_uri
 from simulator.engine.surroundings import InputsFailed
 from simulator.runtimes.port import InstancePaths, Runtime, RuntimeName
 from simulator.service.describe import output_prefix
-from simulator.service.request_job import submitted_script, with_code_folder, with_script
+from simulator.service.request_job import hosts_of_channel, submitted_script, with_code_folder, with_script
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -30,24 +32,62 @@ if TYPE_CHECKING:
 IsAbandoned = Callable[[], bool]
 
 
+@dataclass(frozen=True)
+class Share:
+    """Which of a channel's objects a host gets: all, or with ShardedByS3Key every `count`-th from `number` on, so that
+    each has about 1/n of them. Documented is the size of a share, not which objects it holds (docs/assumptions.md)."""
+
+    number: int = 0
+    count: int = 1
+
+    def of(self, objects: Sequence[SourceObject]) -> Sequence[SourceObject]:
+        """The host's own ones of all, in their order."""
+        return objects[self.number :: self.count]
+
+
+@dataclass(frozen=True)
+class SourceObject:
+    """An object of a channel, and its path in the channel's folder."""
+
+    bucket: str
+    key: str
+    path: str
+
+
 class Downloads:
-    """The `inputs` of one job: its channels and its source, anew for every instance, as SageMaker reads them again."""
+    """The `inputs` of one job: its channels and its source, anew for every attempt, as SageMaker reads them again.
+
+    What the hosts of an attempt have in common comes from S3 once: the others get links to the first one's files. That
+    is safe, as no instance writes into them: the runtimes give each its own copy.
+    """
 
     def __init__(self, request: Mapping[str, Any], client: S3Client, runtime: Runtime) -> None:
         self._request, self._client, self._runtime = request, client, runtime
+        self._fetched: dict[str, Path] = {}  # what a host of this attempt has whole
 
     def __call__(self, job: TrainingJob, host: str, directory: Path, is_abandoned: IsAbandoned) -> TrainingJob:
-        """Fetch everything below `directory`. Raises InputsFailed with the FailureReason, TransferAbandoned."""
+        """Fetch what a host gets below `directory`. Raises InputsFailed with the FailureReason, TransferAbandoned."""
+        if host == job.hosts[0]:
+            self._fetched.clear()
         channels = {}
         for channel in self._request.get("InputDataConfig", []):
+            hosts = hosts_of_channel(channel, job)
+            if host not in hosts:
+                continue
             name = channel["ChannelName"]
             channels[name] = directory / "channels" / name
-            self._channel(channel, channels[name], is_abandoned)
+            if channel["DataSource"]["S3DataSource"].get("S3DataDistributionType") == "ShardedByS3Key":
+                self._channel(channel, channels[name], Share(hosts.index(host), len(hosts)), is_abandoned)
+            elif not self._link(name, channels[name]):
+                self._channel(channel, channels[name], Share(), is_abandoned)
+                self._fetched[name] = channels[name]
         job = replace(job, channels=channels)
         script = submitted_script(self._request)
         if script is not None:
             source = directory / "source"
-            self._unpack(script.archive, source, directory / "source.tar.gz")
+            if not self._link(script.archive, source):
+                self._unpack(script.archive, source, directory / "source.tar.gz")
+                self._fetched[script.archive] = source
             if self._runtime.name is RuntimeName.PROCESS:
                 job = with_script(job, script, source)
             else:
@@ -58,26 +98,36 @@ class Downloads:
             raise InputsFailed(f"ClientError: {error.what}: {error.why}") from error
         return job
 
-    def _channel(self, channel: Mapping[str, Any], folder: Path, is_abandoned: IsAbandoned) -> None:
+    def _link(self, name: str, folder: Path) -> bool:
+        """Make a folder from what another host of this attempt has; False where none has it."""
+        there = self._fetched.get(name)
+        if there is None or not there.is_dir():
+            return False
+        shutil.copytree(there, folder, symlinks=True, copy_function=_link_or_copy)
+        return True
+
+    def _channel(self, channel: Mapping[str, Any], folder: Path, share: Share, is_abandoned: IsAbandoned) -> None:
         source = channel["DataSource"]["S3DataSource"]
         folder.mkdir(parents=True)
-        if source["S3DataType"] == "ManifestFile":
-            fetched = self._manifest(source["S3Uri"], folder, is_abandoned)
-        else:
-            fetched = self._prefix(source["S3Uri"], folder, is_abandoned)
-        if not fetched:
+        found = (
+            self._manifest(source["S3Uri"]) if source["S3DataType"] == "ManifestFile" else self._prefix(source["S3Uri"])
+        )
+        if not found:
             raise InputsFailed(
                 f'ClientError: Data download failed: No S3 objects found under S3 URL "{source["S3Uri"]}" given in '
                 f"input data source of the channel {channel['ChannelName']}"
             )
+        with _download_errors(source["S3Uri"]):
+            for each in share.of(found):
+                self._fetch(each.bucket, each.key, folder / each.path, folder, is_abandoned)
         if channel.get("CompressionType") == "Gzip":
             for file in [path for path in folder.rglob("*") if path.is_file()]:
                 _gunzip(file)
 
-    def _prefix(self, uri: str, folder: Path, is_abandoned: IsAbandoned) -> int:
+    def _prefix(self, uri: str) -> list[SourceObject]:
         """S3Prefix: every object whose key begins with the prefix, the folder being where the prefix' last slash is."""
         bucket, prefix = split_s3_uri(uri)
-        fetched = 0
+        objects = []
         with _download_errors(uri):
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
             for page in pages:
@@ -88,11 +138,10 @@ class Downloads:
                     relative = key[len(prefix) :].lstrip("/") or key.rpartition("/")[2]
                     if prefix and not prefix.endswith("/") and key[len(prefix) :][:1] not in ("", "/"):
                         relative = key[prefix.rfind("/") + 1 :]
-                    self._fetch(bucket, key, folder / relative, folder, is_abandoned)
-                    fetched += 1
-        return fetched
+                    objects.append(SourceObject(bucket, key, relative))
+        return objects
 
-    def _manifest(self, uri: str, folder: Path, is_abandoned: IsAbandoned) -> int:
+    def _manifest(self, uri: str) -> list[SourceObject]:
         """ManifestFile: a JSON list, {"prefix": URI} first, then the keys below it."""
         bucket, key = split_s3_uri(uri)
         with _download_errors(uri):
@@ -100,13 +149,9 @@ class Downloads:
         try:
             head, *names = json.loads(body)
             source_bucket, prefix = split_s3_uri(head["prefix"])
-            names = [str(name) for name in names]
+            return [SourceObject(source_bucket, prefix + str(name), str(name)) for name in names]
         except (ValueError, TypeError, KeyError, UsageError) as error:
             raise InputsFailed(f"ClientError: Data download failed: {uri} is no manifest: {error}") from error
-        with _download_errors(uri):
-            for name in names:
-                self._fetch(source_bucket, prefix + name, folder / name, folder, is_abandoned)
-        return len(names)
 
     def _fetch(self, bucket: str, key: str, target: Path, folder: Path, is_abandoned: IsAbandoned) -> None:
         if is_abandoned():
@@ -140,37 +185,70 @@ class Downloads:
 class Uploads:
     """The `outputs` of one job: what is in /opt/ml/model and /opt/ml/output/data, each an archive, where there is any.
 
-    The model goes up when the job completed or was stopped, the output also when it failed (docs/assumptions.md).
+    The model goes up when the job completed or was stopped, the output also when it failed (docs/assumptions.md). An
+    archive holds the files of all hosts; `warn` hears of those that differ under one name.
     """
 
-    def __init__(self, request: Mapping[str, Any], name: str, client: S3Client, scratch: Path) -> None:
+    def __init__(
+        self,
+        request: Mapping[str, Any],
+        name: str,
+        client: S3Client,
+        scratch: Path,
+        warn: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
         self._bucket, self._prefix = split_s3_uri(output_prefix(request, name))
-        self._client, self._scratch = client, scratch
+        self._client, self._scratch, self._warn = client, scratch, warn
         self._compressed = request["OutputDataConfig"].get("CompressionType", "GZIP") != "NONE"
 
     def __call__(self, outcome: Outcome, paths: Mapping[str, InstancePaths]) -> None:
         """Raises EnvironmentFailure where S3 does not take it."""
-        (own,) = paths.values()
         if outcome is not Outcome.FAILED:
-            self._put(own.model, "model", even_empty=True)
-        self._put(own.output / "data", "output")
+            self._put({host: own.model for host, own in paths.items()}, "model", even_empty=True)
+        self._put({host: own.output / "data" for host, own in paths.items()}, "output")
 
-    def _put(self, folder: Path, name: str, even_empty: bool = False) -> None:
-        files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+    def _put(self, folders: Mapping[str, Path], name: str, even_empty: bool = False) -> None:
+        entries = self._aggregated(folders, name)
+        files = {path: entry for path, entry in entries.items() if entry.is_file()}
         if not files and not even_empty:
             return
         with s3_errors(self._client, f"{name}.tar.gz cannot be stored"):
             if not self._compressed:
-                for file in files:
-                    key = f"{self._prefix}{name}/{file.relative_to(folder).as_posix()}"
-                    self._client.upload_file(str(file), self._bucket, key)
+                for path, file in files.items():
+                    self._client.upload_file(str(file), self._bucket, f"{self._prefix}{name}/{path}")
                 return
             archive = self._scratch / f"{name}.tar.gz"
             with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
-                for entry in sorted(folder.iterdir()) if folder.is_dir() else []:
-                    tar.add(entry, entry.name)
+                for path, entry in entries.items():
+                    tar.add(entry, path, recursive=False)
             self._client.upload_file(str(archive), self._bucket, f"{self._prefix}{name}.tar.gz")
             archive.unlink()
+
+    def _aggregated(self, folders: Mapping[str, Path], name: str) -> dict[str, Path]:
+        """Path in the archive → path here, of everything that the hosts have, sorted; of one name the last host's.
+
+        Documented ("How Amazon SageMaker Processes Training Output"): "SageMaker aggregates the result in a TAR file",
+        and containers "should ensure no file/directory names clash". Which of two counts is assumed
+        (docs/assumptions.md), as SageMaker's SDK has it in local mode.
+        """
+        merged: dict[str, Path] = {}
+        clashes: dict[str, str] = {}
+        for host, folder in folders.items():
+            for entry in sorted(folder.rglob("*")):
+                path = entry.relative_to(folder).as_posix()
+                before = merged.get(path)
+                if before is not None and not _is_same(before, entry):
+                    clashes[path] = host
+                    if not entry.is_dir():
+                        merged = {known: there for known, there in merged.items() if not known.startswith(f"{path}/")}
+                merged[path] = entry
+        if clashes:
+            shown = ", ".join(f"{path} (of {host})" for path, host in sorted(clashes.items())[:5])
+            self._warn(
+                f"{len(clashes)} files of {name}.tar.gz were written by several hosts and differ, and the last host's "
+                f"were taken: {shown}; give each host names of its own, or have only one write them"
+            )
+        return dict(sorted(merged.items()))
 
 
 @contextmanager
@@ -184,6 +262,21 @@ def _download_errors(uri: str) -> Iterator[None]:
         raise InputsFailed(f"ClientError: Data download failed: {uri}: {why}") from error
     except BotoCoreError as error:
         raise InputsFailed(f"ClientError: Data download failed: {uri}: {error}") from error
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Whether nothing is lost where one stands in the other's place."""
+    if one.is_dir() and other.is_dir():
+        return True
+    return one.is_file() and other.is_file() and filecmp.cmp(one, other, shallow=False)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """A hard link, or on a file system without those a copy."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def _gunzip(file: Path) -> None:

@@ -17,6 +17,7 @@ from botocore.config import Config
 from botocore.model import OperationModel
 from botocore.validate import ParamValidator
 
+from simulator.runtimes.port import Runtime
 from simulator.runtimes.process import ProcessRuntime
 from simulator.service.plans import JobPlan
 from simulator.service.server import Server
@@ -31,10 +32,14 @@ QUICK = JobPlan(interrupt=(), profile="two-minute", warning=0.5, grace=5)
 
 
 @contextmanager
-def serving(folder: Path, script: Script | None = None, **settings: Any) -> Iterator[Server]:
-    """A server on a free port. Its jobs are processes, or where `script` is given functions in threads."""
+def serving(
+    folder: Path, script: Script | None = None, runtime: Runtime | None = None, **settings: Any
+) -> Iterator[Server]:
+    """A server on a free port. Its jobs are processes, where `script` is given functions in threads, or run in
+    `runtime`."""
     settings = {"port": 0, "runs": folder / "runs", "default_plan": QUICK} | settings
-    with Server(ServeSettings(**settings), ProcessRuntime() if script is None else FakeRuntime(script)) as server:
+    runtime = runtime or (ProcessRuntime() if script is None else FakeRuntime(script))
+    with Server(ServeSettings(**settings), runtime) as server:
         yield server
 
 

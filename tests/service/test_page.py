@@ -29,6 +29,20 @@ def test_a_job_is_seen_interrupted_by_its_button_and_judged(tmp_path: Path) -> N
         assert name in page.ask("document.body.innerText")
 
 
+def test_a_job_with_several_instances_says_how_many_are_taken_away(tmp_path: Path) -> None:
+    with serving(tmp_path, until_signalled) as server, browser() as page:
+        page.visit(server.endpoint_url + "/")
+        name, resources = name_of("several"), {"InstanceType": "ml.m5.large", "InstanceCount": 3, "VolumeSizeInGB": 5}
+        client(server, "sagemaker").create_training_job(**request(name, ResourceConfig=resources))
+        wait_until(lambda: "3 instances" in page.ask("document.body.innerText"), "the number of instances")
+        wait_until(lambda: page.ask(PRESS), "the job's button")
+        wait_until(
+            lambda: f"{name}: its 3 instances are being taken away together" in page.ask("said.textContent"),
+            "what the button did",
+        )
+        assert page.complaints() == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_fits_a_phone(tmp_path: Path, scheme: str) -> None:
     with serving(tmp_path, until_signalled) as server, browser() as page:

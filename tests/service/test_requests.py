@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from simulator.core.job import config_files
 from simulator.service.errors import ResourceLimitExceeded, SerializationException, ValidationException
-from simulator.service.request_job import job_of_request, submitted_script, unreadable_metrics
+from simulator.service.request_job import hosts_of_channel, job_of_request, submitted_script, unreadable_metrics
 from simulator.service.rules import check_create
 from simulator.service.shapes import answer_of, checked, sagemaker_model
 from tests.service.serving import request
@@ -31,6 +32,20 @@ def not_imitated(**changes: Any) -> str:
 def channel(name: str = "train", uri: str = "s3://bucket/data", **changes: Any) -> dict[str, Any]:
     source = {"S3DataType": "S3Prefix", "S3Uri": uri}
     return {"ChannelName": name, "DataSource": {"S3DataSource": source}} | changes
+
+
+def resources(**changes: Any) -> dict[str, Any]:
+    return {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5} | changes
+
+
+def groups(**counts: int) -> dict[str, Any]:
+    each = [{"InstanceGroupName": n, "InstanceType": "ml.c5.xlarge", "InstanceCount": c} for n, c in counts.items()]
+    return {"VolumeSizeInGB": 5, "InstanceGroups": each}
+
+
+def for_groups(name: str, *groups: str) -> dict[str, Any]:
+    source = {"S3DataType": "S3Prefix", "S3Uri": "s3://bucket/data", "InstanceGroupNames": list(groups)}
+    return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
 
 
 def test_a_request_as_launch_code_sends_it_is_taken() -> None:
@@ -116,11 +131,61 @@ def test_two_channels_of_one_name_are_refused() -> None:
 
 
 def test_what_is_not_imitated_is_said() -> None:
-    resources = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 5}
-    assert "set InstanceCount to 1" in not_imitated(ResourceConfig=resources)
+    assert "set InstanceCount to 20 or less" in not_imitated(ResourceConfig=resources(InstanceCount=21))
     assert "Pipe mode" in not_imitated(InputDataConfig=[channel(InputMode="Pipe")])
     algorithm = {"AlgorithmName": "an-algorithm", "TrainingInputMode": "File"}
     assert "give a TrainingImage" in not_imitated(AlgorithmSpecification=algorithm)
+
+
+def test_every_instance_is_a_host_and_is_told_its_type() -> None:
+    asked = request("a-job", ResourceConfig=resources(InstanceCount=3))
+    check_create(checked(CREATE, asked))
+    job = job_of_request(asked, "us-east-1")
+    assert job.hosts == ("algo-1", "algo-2", "algo-3")
+    config = config_files(job, "algo-2")["resourceconfig.json"]
+    assert isinstance(config, dict)
+    assert (config["current_host"], config["current_instance_type"]) == ("algo-2", "ml.m5.large")
+    assert config["current_group_name"] == "homogeneousCluster"
+
+
+def test_hosts_are_counted_over_the_groups_in_their_order() -> None:
+    job = job_of_request(request("a-job", ResourceConfig=groups(data=2, train=1)), "us-east-1")
+    assert [(group.InstanceGroupName, tuple(group.hosts)) for group in job.instance_groups] == [
+        ("data", ("algo-1", "algo-2")),
+        ("train", ("algo-3",)),
+    ]
+    assert hosts_of_channel(for_groups("rows", "train"), job) == ("algo-3",)
+    assert hosts_of_channel(channel(), job) == job.hosts
+
+
+def test_groups_and_an_instance_count_exclude_each_other() -> None:
+    assert "together with InstanceGroups" in refused(ResourceConfig=resources() | groups(data=1))
+
+
+def test_a_group_has_instances_and_a_name_of_its_own() -> None:
+    assert refused(ResourceConfig=groups(data=0)) == "InstanceCount must be at least 1 in the instance group data."
+    twice = groups(data=1)
+    twice["InstanceGroups"] *= 2
+    assert refused(ResourceConfig=twice) == "Instance group names must be unique in InstanceGroups."
+
+
+def test_a_channel_for_a_group_that_is_not_there_is_refused() -> None:
+    told = refused(ResourceConfig=groups(data=1), InputDataConfig=[for_groups("rows", "train")])
+    assert told == "Invalid InstanceGroupNames in the channel rows: train. InstanceGroups of ResourceConfig has data"
+    assert "has no group" in refused(InputDataConfig=[for_groups("rows", "train")])
+
+
+def test_either_all_channels_name_groups_or_none() -> None:
+    told = refused(ResourceConfig=groups(data=1), InputDataConfig=[for_groups("rows", "data"), channel("code")])
+    assert told == "Some channels have assigned instance groups: [rows] while others not: [code]"
+
+
+def test_a_warm_pool_is_refused_with_spot_and_with_groups() -> None:
+    warm = {"KeepAlivePeriodInSeconds": 600}
+    assert "warm pools cannot be used with spot instances" in refused(ResourceConfig=resources(**warm))
+    assert "with heterogeneous cluster training" in refused(spot=False, ResourceConfig=groups(data=1) | warm)
+    check_create(checked(CREATE, request("a-job", spot=False, ResourceConfig=resources(**warm))))
+    check_create(checked(CREATE, request("a-job", ResourceConfig=resources(KeepAlivePeriodInSeconds=0))))
 
 
 def test_the_job_has_what_the_request_says() -> None:

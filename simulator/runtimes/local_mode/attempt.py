@@ -1,4 +1,4 @@
-"""One attempt in its container: signals, output, processes and traces, all asked of Docker and not of the SDK."""
+"""One instance as a container: signals, output, processes and traces, all asked of Docker and not of the SDK."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from pathlib import Path, PurePosixPath
 from simulator.core.errors import EnvironmentFailure
 from simulator.runtimes.docker_engine import ContainerGone, DockerEngine, harness_is_root, local_proc_of
 from simulator.runtimes.lines import split_lines
-from simulator.runtimes.local_mode.order import LABEL_INSTANCE
+from simulator.runtimes.local_mode.order import LABEL_FOLDER, LABEL_INSTANCE
 from simulator.runtimes.port import InstancePaths, ProcessInfo, WrittenPath
 from simulator.runtimes.proc import DUMP_SCRIPT, parse_dump, read_namespace
 from simulator.runtimes.written import MOST, Stamps, is_noise, largest, written_files
 
+LABEL_PROJECT = "com.docker.compose.project"  # Compose's own, on the hosts only: what we run as root has none
 KILLED = 128 + signal.SIGKILL
 KILL_SECONDS = 60.0
 END_SECONDS = 10.0  # between the end of the log and the engine's word that the container has ended
@@ -129,7 +130,7 @@ class LocalModeAttempt:
             self._remains.run_as_root(self._engine, self.paths.checkpoints, [*opening, "/folder"])
 
     def wipe(self) -> list[str]:
-        """Container, network and folders; the SDK's process has no part in a running attempt."""
+        """Container, folders and, with the attempt's last host, the network; the SDK's process has no part in it."""
         self._wiping = True
         return self._remains.remove(self._engine)
 
@@ -159,9 +160,22 @@ class LocalModeAttempt:
 class Remains:
     """What is there of an instance from the moment on that its start began, and how it is removed."""
 
-    def __init__(self, project: str, labels: Mapping[str, str], folder: Path, image: str, checkpoint_path: str) -> None:
+    def __init__(
+        self, network: SharedNetwork, labels: Mapping[str, str], folder: Path, image: str, checkpoint_path: str
+    ) -> None:
         self.labels, self.checkpoint_path = labels, checkpoint_path
-        self._project, self._folder, self._image = project, folder, image
+        self._network, self._folder, self._image = network, folder, image
+
+    def container(self, engine: DockerEngine) -> str:
+        """The container that Compose started. Raises EnvironmentFailure where there is none."""
+        found = self._containers(engine)
+        if not found:
+            raise EnvironmentFailure(
+                "the container that Compose started is not there",
+                f"no container of {self._network.project} for {self._folder}",
+                "docker ps --all",
+            )
+        return found[0]
 
     def run_as_root(self, engine: DockerEngine, folder: Path, command: Sequence[str]) -> bool:
         """Run a program of the job's image on a folder of the instance, which it sees as /folder."""
@@ -170,10 +184,29 @@ class Remains:
     def remove(self, engine: DockerEngine) -> list[str]:
         """Remove it, what of it there is. Returns what is left."""
         try:
-            left = engine.remove(LABEL_INSTANCE, self._project)
+            containers = self._containers(engine)
+            left = engine.remove(containers) + self._network.remove(engine, containers)
         except EnvironmentFailure as failure:
-            left = [f"container and network {self._project}: {failure.what}"]
+            left = [f"container and network {self._network.project}: {failure.what}"]
         return left + remove_folder(engine, self._folder, self._image, self.labels)
+
+    def _containers(self, engine: DockerEngine) -> list[str]:
+        return engine.find({name: self.labels[name] for name in (LABEL_INSTANCE, LABEL_FOLDER)})
+
+
+class SharedNetwork:
+    """The network of an attempt's hosts, which is called as the Compose project is: it goes with the last of them."""
+
+    def __init__(self, project: str) -> None:
+        self.project = project
+        self._lock = threading.Lock()  # two that go at once are not both the last
+
+    def remove(self, engine: DockerEngine, going: Sequence[str]) -> list[str]:
+        """Remove it, unless Compose's containers on it are others than those that go. Returns what is left."""
+        with self._lock:
+            if set(engine.find({LABEL_PROJECT: self.project})) - set(going):
+                return []
+            return engine.remove_networks({LABEL_INSTANCE: self.project})
 
 
 def remove_folder(engine: DockerEngine, folder: Path, image: str, labels: Mapping[str, str]) -> list[str]:

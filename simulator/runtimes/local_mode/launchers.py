@@ -41,7 +41,7 @@ class LauncherPool:
                 self._idle.append(Launcher())
 
     def launch(self, order: LaunchOrder) -> None:
-        """Have a container started. Raises EnvironmentFailure with what the SDK or Compose said."""
+        """Have containers started. Raises EnvironmentFailure with what the SDK or Compose said."""
         with self._one() as launcher:
             launcher.launch(order)
 
@@ -96,7 +96,7 @@ class Launcher:
         )
 
     def launch(self, order: LaunchOrder) -> None:
-        """Have a container started. Raises EnvironmentFailure."""
+        """Have containers started. Raises EnvironmentFailure."""
         self._await_ready()
         said_before = self._output.seek(0, os.SEEK_END)
         try:

@@ -16,15 +16,14 @@ from simulator.runtimes.docker_engine import (
     find_compose,
     this_machine,
 )
-from simulator.runtimes.local_mode.attempt import LocalModeAttempt, Remains, remove_folder
+from simulator.runtimes.local_mode.attempt import LocalModeAttempt, Remains, SharedNetwork, remove_folder
 from simulator.runtimes.local_mode.folders import lay_out
 from simulator.runtimes.local_mode.launchers import LauncherPool
-from simulator.runtimes.local_mode.order import LABEL_INSTANCE, LaunchOrder
+from simulator.runtimes.local_mode.order import LABEL_FOLDER, LABEL_INSTANCE, InstanceOrder, LaunchOrder
 from simulator.runtimes.ownership import owner
 from simulator.runtimes.port import LABEL_ATTEMPT, LABEL_OWNER, LABEL_RUN, AttemptSpec, RuntimeName
 from simulator.runtimes.written import stamps_of
 
-LABEL_FOLDER = "spot-simulator.folder"  # the instance's folder, for the sweep of a harness that is not root
 LABEL_IMAGE = "spot-simulator.image"
 PULL_SECONDS = 300.0
 
@@ -36,9 +35,9 @@ class LocalModeRuntime:
 
     name = RuntimeName.LOCAL_MODE
     fidelity_lost: Sequence[str] = (
-        "one host: a job on several instances cannot be shown",
         "instance types are not imitated: the container has this machine's processors, memory and no GPU",
-        "the network is a private bridge with the way out that this machine has, and no VPC",
+        "several hosts share this machine's processors, memory and disk, each as if they were its own",
+        "the network is a private bridge, between hosts as fast as memory, with this machine's way out, and no VPC",
         "S3 is moto; input channels are copies of local folders and not downloads",
         "the container gets placeholder credentials and no role",
     )
@@ -62,39 +61,28 @@ class LocalModeRuntime:
         _provide_image(engine, job.image or "")
 
     def start(self, specs: Sequence[AttemptSpec]) -> Sequence[LocalModeAttempt]:
-        """Start the containers. Raises EnvironmentFailure, and nothing is left then."""
-        (spec,) = specs
-        return [self._start(spec)]
-
-    def _start(self, spec: AttemptSpec) -> LocalModeAttempt:
+        """Start the containers in one Compose project. Raises EnvironmentFailure, and nothing is left then."""
         engine = self._engine()
-        image = spec.job.image or ""
-        project = _project_name(spec)
-        labels = {
-            LABEL_RUN: spec.run_id,
-            LABEL_OWNER: owner(),
-            LABEL_ATTEMPT: str(spec.attempt),
-            LABEL_INSTANCE: project,
-            LABEL_MACHINE: this_machine(),
-            LABEL_FOLDER: str(spec.instance_dir),
-            LABEL_IMAGE: image,
-        }
-        remains = Remains(project, labels, spec.instance_dir, image, spec.job.CheckpointConfig.LocalPath)
+        network = SharedNetwork(_project_name(specs[0]))
+        remains = [_remains_of(spec, network) for spec in specs]
         try:
-            _require_image(engine, image)
-            laid = lay_out(spec)
-            before = stamps_of(laid.mounted)
-            self._launchers.launch(
-                LaunchOrder(laid.job, spec.host, laid.root, spec.checkpoints, project, labels, laid.read_only)
+            for image in {spec.job.image or "" for spec in specs}:
+                _require_image(engine, image)
+            laid_out = [lay_out(spec) for spec in specs]
+            before = [stamps_of(laid.mounted) for laid in laid_out]
+            instances = (
+                InstanceOrder(laid.job, spec.host, laid.root, spec.checkpoints, left.labels, laid.read_only)
+                for spec, laid, left in zip(specs, laid_out, remains, strict=True)
             )
-            container = engine.find(LABEL_INSTANCE, project)
-            if container is None:
-                raise EnvironmentFailure(
-                    "the container that Compose started is not there", f"no container of {project}", "docker ps --all"
-                )
-            return LocalModeAttempt(engine, container, remains, laid.paths, laid.mounted, before)
+            self._launchers.launch(LaunchOrder(network.project, tuple(instances)))
+            containers = [left.container(engine) for left in remains]
+            return [
+                LocalModeAttempt(engine, container, left, laid.paths, laid.mounted, stamps)
+                for container, left, laid, stamps in zip(containers, remains, laid_out, before, strict=True)
+            ]
         except BaseException:
-            remains.remove(engine)
+            for left in remains:
+                left.remove(engine)
             raise
 
     def sweep(self) -> list[str]:
@@ -133,6 +121,20 @@ def _project_name(spec: AttemptSpec) -> str:
     """Compose's project and the network: readable, and like no other, also of a run with the same id."""
     readable = re.sub(r"[^a-z0-9]+", "-", spec.run_id.lower()).strip("-")[:40]
     return f"spot-simulator-{readable}-{spec.attempt}-{secrets.token_hex(4)}"
+
+
+def _remains_of(spec: AttemptSpec, network: SharedNetwork) -> Remains:
+    image = spec.job.image or ""
+    labels = {
+        LABEL_RUN: spec.run_id,
+        LABEL_OWNER: owner(),
+        LABEL_ATTEMPT: str(spec.attempt),
+        LABEL_INSTANCE: network.project,
+        LABEL_MACHINE: this_machine(),
+        LABEL_FOLDER: str(spec.instance_dir),
+        LABEL_IMAGE: image,
+    }
+    return Remains(network, labels, spec.instance_dir, image, spec.job.CheckpointConfig.LocalPath)
 
 
 def _check_paths(job: TrainingJob) -> None:

@@ -7,6 +7,8 @@ the class that writes the Compose file. It changes the file and not the SDK's wa
 - the checkpoint folder is mounted at CheckpointConfig.LocalPath, and checkpointconfig.json names it;
 - configuration and environment are those of SageMaker, with placeholder credentials;
 - project, network and labels are the attempt's own, as the SDK's names are the same for every run;
+- every host has folders of its own, as an instance has: the SDK's hosts share model, code and channels; with several,
+  a container is called as its host is, which the SDK's aliases on the network are already [read];
 - an image with its own entrypoint gets the argument `train`: SageMaker runs `docker run IMAGE train` [documented],
   while the SDK's local mode passes nothing; ContainerEntrypoint and ContainerArguments come before both;
 - the log is kept whole and byte by byte, which the engine's default (json-file) does not: it replaces bytes that are
@@ -30,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.core.job import ACCOUNT_ID, ML_ROOT, REGION, TrainingJob, config_files, container_environment
-from simulator.runtimes.local_mode.order import LaunchOrder
+from simulator.runtimes.local_mode.order import InstanceOrder, LaunchOrder
 
 DRIVERS = f"{ML_ROOT}/input/data/sm_drivers"
 TELEMETRY_OFF = {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}}
@@ -120,12 +122,13 @@ def prepare_session() -> object:
 
 
 def launch(order: LaunchOrder, session: object) -> None:
-    """Start the container, as a user's launch code does, and return when Compose has started it. Raises what the SDK
-    raises; Compose's own words are in the launcher's output."""
+    """Start the containers, as a user's launch code does, and return when Compose has started them. Raises what the
+    SDK raises; Compose's own words are in the launcher's output."""
     from sagemaker.core.training import configs
     from sagemaker.train import ModelTrainer, model_trainer
 
-    job = order.job
+    first = order.instances[0]
+    job = first.job
     source = (
         configs.SourceCode(source_dir=str(job.source_dir), entry_script=job.entry_script) if job.entry_script else None
     )
@@ -137,7 +140,7 @@ def launch(order: LaunchOrder, session: object) -> None:
         base_job_name=job.TrainingJobName,
         training_image=job.image,
         source_code=source,
-        compute=configs.Compute(instance_count=1, enable_managed_spot_training=True),
+        compute=configs.Compute(instance_count=len(order.instances), enable_managed_spot_training=True),
         stopping_condition=configs.StoppingCondition(
             max_runtime_in_seconds=max(1, round(stopping.MaxRuntimeInSeconds)),
             max_wait_time_in_seconds=max(1, round(stopping.MaxWaitTimeInSeconds or stopping.MaxRuntimeInSeconds)),
@@ -150,7 +153,7 @@ def launch(order: LaunchOrder, session: object) -> None:
         ],
         environment=dict(job.Environment),
         hyperparameters=dict(job.HyperParameters),
-        local_container_root=str(order.root),
+        local_container_root=str(first.root),
     )
     theirs = model_trainer._LocalContainer
     model_trainer._LocalContainer = _container_for(order)
@@ -171,19 +174,27 @@ class _Started(Exception):
 def _container_for(order: LaunchOrder) -> Any:
     from sagemaker.train.local import local_container
 
+    instances = {own.host: own for own in order.instances}
+
     class SpotContainer(local_container._LocalContainer):  # type: ignore[misc]  # the SDK is untyped
         """The SDK's container, with what it drops."""
 
         def _write_config_files(self, host: str, input_data_config: list[Any], hyper_parameters: object) -> None:
-            folder = Path(self.container_root, host, "input", "config")
-            for name, content in config_files(_job_as_seen(order, input_data_config), host).items():
+            own = instances[host]
+            folder = own.root / host / "input" / "config"
+            for name, content in config_files(_job_as_seen(own, input_data_config), host).items():
                 if name == "resourceconfig.json" and isinstance(content, dict):
                     content.setdefault("current_instance_type", self.instance_type)  # the SDK's driver insists on it
                 (folder / name).write_text(json.dumps(content))
 
         def _generate_compose_file(self, environment: object, volumes: list[str]) -> dict[str, Any]:
-            content: dict[str, Any] = super()._generate_compose_file(environment, _with_own_drivers(volumes, order))
-            _adapt(content, order, self.input_data_config, local_container._Volume)
+            content: dict[str, Any] = super()._generate_compose_file(environment, volumes)
+            for host, service in content["services"].items():
+                _adapt(service, instances[host], self.input_data_config, local_container._Volume)
+                if len(instances) > 1:
+                    service["hostname"] = host
+            for network in content.get("networks", {}):
+                content["networks"][network] = {"name": order.project, "labels": dict(order.instances[0].labels)}
             import yaml
 
             Path(self.container_root, local_container.DOCKER_COMPOSE_FILENAME).write_text(
@@ -205,49 +216,40 @@ def _container_for(order: LaunchOrder) -> Any:
     return SpotContainer
 
 
-def _adapt(content: dict[str, Any], order: LaunchOrder, channels: list[Any], mount: Callable[..., Any]) -> None:
-    """Make the SDK's Compose file that of one spot instance."""
-    job = _job_as_seen(order, channels)
-    for host, service in content["services"].items():
-        environment = container_environment(job, host)
-        service["environment"] = [f"{name}={value}" for name, value in environment.items()]
-        service["volumes"] = [_read_only(volume, order) for volume in service["volumes"]]
-        service["volumes"].append(mount(str(order.checkpoints), job.CheckpointConfig.LocalPath).map)
-        service["labels"] = dict(order.labels)
-        service["pull_policy"] = "never"  # the runtime has seen to the image; Compose 1 does not know this and may pull
-        service["logging"] = {"driver": "local", "options": {"max-size": "100g", "max-file": "1", "compress": "false"}}
-        if job.entrypoint:
-            service["entrypoint"] = [*job.entrypoint, *job.arguments]
-        elif "entrypoint" not in service:
-            service["command"] = list(job.arguments) or ["train"]
-    for network in content.get("networks", {}):
-        content["networks"][network] = {"name": order.project, "labels": dict(order.labels)}
+def _adapt(service: dict[str, Any], own: InstanceOrder, channels: list[Any], mount: Callable[..., Any]) -> None:
+    """Make a host of the SDK's Compose file one spot instance."""
+    job = _job_as_seen(own, channels)
+    environment = container_environment(job, own.host)
+    service["environment"] = [f"{name}={value}" for name, value in environment.items()]
+    service["volumes"] = [_own_volume(volume, own, mount) for volume in service["volumes"]]
+    service["volumes"].append(mount(str(own.checkpoints), job.CheckpointConfig.LocalPath).map)
+    service["labels"] = dict(own.labels)
+    service["pull_policy"] = "never"  # the runtime has seen to the image; Compose 1 does not know this and may pull
+    service["logging"] = {"driver": "local", "options": {"max-size": "100g", "max-file": "1", "compress": "false"}}
+    if job.entrypoint:
+        service["entrypoint"] = [*job.entrypoint, *job.arguments]
+    elif "entrypoint" not in service:
+        service["command"] = list(job.arguments) or ["train"]
 
 
-def _read_only(volume: str, order: LaunchOrder) -> str:
-    """The volume, as read-only where it is a channel that was not copied; `:z` is the SDK's word for SELinux."""
-    mount, relabel, _ = volume.partition(":z")
-    if not mount.endswith(tuple(f":{ML_ROOT}/input/data/{name}" for name in order.read_only)):
+def _own_volume(volume: str, own: InstanceOrder, mount: Callable[..., Any]) -> str:
+    """The volume with the instance's folder in it, read-only where it is a channel that was not copied; `:z` is the
+    SDK's word for SELinux. The driver scripts are copied: the SDK's own folder for them goes when its trainer does."""
+    host_dir, _, container_dir = volume.removesuffix(":z").rpartition(":")
+    if container_dir == DRIVERS:
+        shutil.copytree(host_dir, own.root / "drivers", ignore=shutil.ignore_patterns("__pycache__"))
+        return str(mount(str(own.root / "drivers"), DRIVERS).map)
+    if container_dir not in own.folders:
         return volume
-    return f"{mount}:ro,z" if relabel else f"{mount}:ro"
+    mine = str(mount(str(own.folders[container_dir]), container_dir).map)
+    if container_dir not in {f"{ML_ROOT}/input/data/{name}" for name in own.read_only}:
+        return mine
+    return f"{mine.removesuffix(':z')}:ro,z" if mine.endswith(":z") else f"{mine}:ro"
 
 
-def _job_as_seen(order: LaunchOrder, channels: list[Any]) -> TrainingJob:
+def _job_as_seen(own: InstanceOrder, channels: list[Any]) -> TrainingJob:
     """The job with the channels that the container has: the SDK adds `code` and `sm_drivers`, as on the service."""
-    return replace(order.job, channels={str(channel.channel_name): order.root for channel in channels})
-
-
-def _with_own_drivers(volumes: list[str], order: LaunchOrder) -> list[str]:
-    """The volumes with the SDK's driver scripts copied: its own folder for them goes when the trainer object does."""
-    kept = []
-    for volume in volumes:
-        host_dir, _, container_dir = volume.partition(f":{DRIVERS}")
-        if container_dir in ("", ":z") and volume != host_dir:
-            own = order.root / "drivers"
-            shutil.copytree(host_dir, own, ignore=shutil.ignore_patterns("__pycache__"))
-            volume = f"{own}:{DRIVERS}{container_dir}"
-        kept.append(volume)
-    return kept
+    return replace(own.job, channels={str(channel.channel_name): own.root for channel in channels})
 
 
 def _literal(content: Any) -> Any:

@@ -91,7 +91,8 @@ one_by_one() {
   mount -t tmpfs shm "$root/dev/shm" 2>/dev/null || true
   is_mounted /tmp || mount --bind "$instance/tmp" "$root/tmp"
   is_mounted /proc || mount -t proc proc "$root/proc"
-  [ ! -f "$instance/hosts" ] || mount --bind "$instance/hosts" "$root/etc/hosts" 2>/dev/null ||
+  [ ! -f "$instance/hosts" ] || [ "$instance/hosts" -ef "$root/etc/hosts" ] ||
+    mount --bind "$instance/hosts" "$root/etc/hosts" 2>/dev/null ||
     echo "hosts are not found by their names here: /etc/hosts cannot be replaced" >&2
 }
 

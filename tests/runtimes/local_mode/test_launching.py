@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from simulator.core.job import CheckpointConfig, StoppingCondition, TrainingJob
 from simulator.runtimes.local_mode import launchers
 from simulator.runtimes.local_mode.launcher import REFUSED
 from simulator.runtimes.local_mode.launchers import Launcher, LauncherPool, launcher_environment
-from simulator.runtimes.local_mode.order import LaunchOrder
+from simulator.runtimes.local_mode.order import InstanceOrder, LaunchOrder
 
 STAND_IN = """#!/bin/sh
 if [ "$2" = version ]; then echo "Docker Compose version v2.29.1"; exit 0; fi
@@ -58,32 +59,37 @@ def launcher(only_launcher: Launcher, stand_in: Path) -> Launcher:
     return only_launcher
 
 
-def order_of(folder: Path, **job: Any) -> LaunchOrder:
-    """An order with a channel and a script."""
-    root = folder / "instance" / "container"
-    for made in (root / "algo-1/input/config", folder / "instance/code", folder / "instance/train"):
+def order_of(folder: Path, *, hosts: tuple[str, ...] = ("algo-1",), **job: Any) -> LaunchOrder:
+    """An order with a channel, and with a script where `entry_script` says so; each host has its own."""
+    return LaunchOrder("spot-simulator-run-1-ab", tuple(instance_of(folder, host, hosts, **job) for host in hosts))
+
+
+def instance_of(folder: Path, host: str, hosts: tuple[str, ...], **job: Any) -> InstanceOrder:
+    own = folder / f"instance-{host}"
+    for made in (own / "container" / host / "input/config", own / "code", own / "train"):
         made.mkdir(parents=True)
-    (folder / "instance/code/train.py").write_text("")
+    (own / "code/train.py").write_text("")
     training_job = TrainingJob(
         "my-job",
         CheckpointConfig("s3://bucket/prefix", "/opt/ml/checkpoints"),
         image="any-image",
-        channels={"train": folder / "instance/train"},
+        source_dir=own / "code" if "entry_script" in job else None,
+        channels={"train": own / "train"},
         StoppingCondition=StoppingCondition(3600, 7200),
+        hosts=hosts,
         **job,
     )
-    labels = {"spot-simulator.run": "run"}
-    checkpoints = folder / "instance/checkpoints"
-    return LaunchOrder(training_job, "algo-1", root, checkpoints, "spot-simulator-run-1-ab", labels)
+    labels = {"spot-simulator.run": "run", "spot-simulator.folder": str(own)}
+    return InstanceOrder(training_job, host, own / "container", own / "checkpoints", labels)
 
 
 def composed(order: LaunchOrder) -> Any:
     """The Compose file that was written."""
-    return yaml.safe_load((order.root / "docker-compose.yaml").read_text())
+    return yaml.safe_load((order.instances[0].root / "docker-compose.yaml").read_text())
 
 
 def test_an_order_crosses_the_pipe_unchanged(tmp_path: Path) -> None:
-    order = order_of(tmp_path, HyperParameters={"ü": "1"}, source_dir=tmp_path, entry_script="train.py")
+    order = order_of(tmp_path, hosts=("algo-1", "algo-2"), HyperParameters={"ü": "1"}, entry_script="train.py")
     assert LaunchOrder.from_json(order.to_json()) == order
 
 
@@ -97,10 +103,12 @@ def test_an_images_own_entrypoint_gets_all_that_local_mode_drops(
     assert service["image"] == "any-image"
     assert service["pull_policy"] == "never"
     assert service["command"] == ["train"] and "entrypoint" not in service
-    assert f"{order.checkpoints}:/opt/ml/checkpoints" in service["volumes"]
+    (own,) = order.instances
+    assert f"{own.checkpoints}:/opt/ml/checkpoints" in service["volumes"]
     assert {"COST=5$$", "TRAINING_JOB_NAME=my-job", "AWS_ACCESS_KEY_ID=testing"} <= set(service["environment"])
-    assert service["labels"] == {"spot-simulator.run": "run"}
-    assert [network["labels"] for network in content["networks"].values()] == [{"spot-simulator.run": "run"}]
+    assert "hostname" not in service
+    assert service["labels"] == own.labels
+    assert [network["labels"] for network in content["networks"].values()] == [own.labels]
     assert [network["name"] for network in content["networks"].values()] == ["spot-simulator-run-1-ab"]
     arguments = (stand_in / "arguments").read_text().split()
     assert arguments[:3] == ["compose", "-p", "spot-simulator-run-1-ab"]
@@ -109,15 +117,46 @@ def test_an_images_own_entrypoint_gets_all_that_local_mode_drops(
 
 
 def test_a_script_is_run_by_the_sdks_driver_from_the_instances_own_copies(launcher: Launcher, tmp_path: Path) -> None:
-    order = order_of(tmp_path, source_dir=tmp_path / "instance/code", entry_script="train.py")
+    order = order_of(tmp_path, entry_script="train.py")
     launcher.launch(order)
+    own = tmp_path / "instance-algo-1"
     service = composed(order)["services"]["algo-1"]
     assert service["entrypoint"][0] == "/bin/bash" and "command" not in service
-    assert f"{tmp_path}/instance/code:/opt/ml/input/data/code" in service["volumes"]
-    assert f"{order.root}/drivers:/opt/ml/input/data/sm_drivers" in service["volumes"]
-    assert (order.root / "drivers/sm_train.sh").is_file()
-    config = yaml.safe_load((order.root / "algo-1/input/config/inputdataconfig.json").read_text())
+    assert f"{own}/code:/opt/ml/input/data/code" in service["volumes"]
+    assert f"{own}/container/drivers:/opt/ml/input/data/sm_drivers" in service["volumes"]
+    assert (own / "container/drivers/sm_train.sh").is_file()
+    config = yaml.safe_load((own / "container/algo-1/input/config/inputdataconfig.json").read_text())
     assert set(config) == {"train", "code", "sm_drivers"}  # the service has the SDK's own channels too
+
+
+def test_no_two_hosts_share_a_folder(launcher: Launcher, tmp_path: Path) -> None:
+    order = order_of(tmp_path, hosts=("algo-1", "algo-2", "algo-3"), entry_script="train.py")
+    launcher.launch(order)
+    services = composed(order)["services"]
+    assert list(services) == ["algo-1", "algo-2", "algo-3"]
+    targets = []
+    for host, service in services.items():
+        folders, mounted = zip(*(volume.split(":")[:2] for volume in service["volumes"]), strict=True)
+        assert all(folder.startswith(f"{tmp_path}/instance-{host}/") for folder in folders), folders
+        targets.append(mounted)
+        assert service["hostname"] == host
+        assert f"SM_CURRENT_HOST={host}" in service["environment"]
+        assert list(service["networks"].values()) == [{"aliases": [host]}]
+        assert service["labels"]["spot-simulator.folder"] == f"{tmp_path}/instance-{host}"
+        config = tmp_path / f"instance-{host}/container/{host}/input/config/resourceconfig.json"
+        assert yaml.safe_load(config.read_text())["current_host"] == host
+        assert (tmp_path / f"instance-{host}/container/drivers/sm_train.sh").is_file()
+    assert targets[0] == targets[1] == targets[2]
+    assert {"/opt/ml/model", "/opt/ml/checkpoints", "/opt/ml/input/data/sm_drivers"} <= set(targets[0])
+
+
+def test_only_the_host_whose_channel_was_not_copied_has_it_read_only(launcher: Launcher, tmp_path: Path) -> None:
+    order = order_of(tmp_path, hosts=("algo-1", "algo-2"))
+    first, second = order.instances
+    launcher.launch(replace(order, instances=(first, replace(second, read_only=("train",)))))
+    services = composed(order)["services"]
+    assert f"{tmp_path}/instance-algo-1/train:/opt/ml/input/data/train" in services["algo-1"]["volumes"]
+    assert f"{tmp_path}/instance-algo-2/train:/opt/ml/input/data/train:ro" in services["algo-2"]["volumes"]
 
 
 def test_compose_gets_no_python_path_of_ours(launcher: Launcher, stand_in: Path, tmp_path: Path) -> None:
@@ -134,7 +173,7 @@ def test_the_same_launcher_takes_one_order_after_another(launcher: Launcher, tmp
 
 
 def test_the_sdk_tries_to_reach_nobody_and_could_not(launcher: Launcher, tmp_path: Path) -> None:
-    launcher.launch(order_of(tmp_path, source_dir=tmp_path / "instance/code", entry_script="train.py"))
+    launcher.launch(order_of(tmp_path, entry_script="train.py"))
     assert REFUSED not in launcher.said()
     code = (
         "import sys, socket\nfrom simulator.runtimes.local_mode.launcher import _refuse_connections\n"

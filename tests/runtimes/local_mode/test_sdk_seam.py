@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
 
 import pytest
 
 from simulator.runtimes.local_mode import sdk_seam
+from simulator.runtimes.local_mode.order import LaunchOrder
 from simulator.runtimes.local_mode.sdk_seam import SEAM, Relied, check_seam
 
 
@@ -55,8 +55,7 @@ def test_something_that_is_there_but_used_no_more_is_told_by_name(monkeypatch: p
 
 
 def test_every_method_that_is_overridden_is_in_the_contract() -> None:
-    order: Any = None
-    ours = sdk_seam._container_for(order)
+    ours = sdk_seam._container_for(LaunchOrder("project", ()))
     theirs = ours.__mro__[1]
     overridden = {
         name
