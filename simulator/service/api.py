@@ -48,11 +48,13 @@ class SageMakerApi:
         self._operations, self._say = jobs.by_name, say
 
     def is_ours(self, target: str, body: bytes) -> bool:
-        """Whether a request (its X-Amz-Target) is for us; tags are, where their resource is a training job."""
+        """Whether a request (its X-Amz-Target) is for us; tags and searches are, where they are of training jobs."""
         name = target.removeprefix(TARGET)
         if not target.startswith(TARGET) or name not in self._operations:
             return False
-        return name not in TAG_OPERATIONS or _is_for_a_training_job(body)
+        if name == "Search":
+            return _member(body, "Resource") == "TrainingJob"
+        return name not in TAG_OPERATIONS or ":training-job/" in _member(body, "ResourceArn")
 
     def answer(self, target: str, authorization: str, body: bytes) -> Answer:
         """Carry out a request that `is_ours`; every failure is an answer."""
@@ -95,12 +97,13 @@ def _no_constant(text: str) -> None:
     raise ValueError(f"{text} is no JSON")
 
 
-def _is_for_a_training_job(body: bytes) -> bool:
+def _member(body: bytes, name: str) -> str:
+    """A text of a request, empty where it has none of that name."""
     try:
-        arn = json.loads(body)["ResourceArn"]
+        value = json.loads(body)[name]
     except (ValueError, TypeError, KeyError, RecursionError):
-        return False
-    return isinstance(arn, str) and ":training-job/" in arn
+        return ""
+    return value if isinstance(value, str) else ""
 
 
 def _request_id() -> str:

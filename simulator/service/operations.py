@@ -15,9 +15,11 @@ from simulator.service.plans import Plans
 from simulator.service.request_job import job_of_request
 from simulator.service.rules import check_create
 from simulator.service.runner import Runner
+from simulator.service.search import described, passes, sort_value
 
 MAX_TAGS = 50
 TAGS_PER_PAGE = 100
+RESULTS_PER_PAGE = 10
 UPDATABLE = ("ProfilerConfig", "ProfilerRuleConfigurations", "RemoteDebugConfig")
 
 Operation = Callable[[dict[str, Any], str], Mapping[str, Any]]
@@ -42,6 +44,7 @@ class TrainingJobs:
             "AddTags": self.add_tags,
             "ListTags": self.list_tags,
             "DeleteTags": self.delete_tags,
+            "Search": self.search,
         }
 
     def create(self, request: dict[str, Any], region: str) -> Mapping[str, Any]:
@@ -73,6 +76,23 @@ class TrainingJobs:
     def list(self, request: dict[str, Any], region: str) -> Mapping[str, Any]:
         """ListTrainingJobs."""
         return list_jobs([entry for entry in self._register if entry.region == region], request)
+
+    def search(self, request: dict[str, Any], region: str) -> Mapping[str, Any]:
+        """Search, for training jobs. Newest first, unless SortBy says otherwise."""
+        found = []
+        for entry in self._register:
+            if entry.region == region:
+                told = {**describe(entry), "Tags": _as_list(entry.tags)}
+                properties = described(told, entry.tags)
+                if passes(properties, request.get("SearchExpression", {})):
+                    found.append((sort_value(properties, request.get("SortBy", "CreationTime")), told))
+        try:
+            found.sort(key=lambda row: row[0], reverse=request.get("SortOrder", "Descending") == "Descending")
+        except TypeError:
+            raise ValidationException(f"Jobs cannot be sorted by {request['SortBy']}") from None
+        begin, size = _offset(request.get("NextToken")), request.get("MaxResults", RESULTS_PER_PAGE)
+        more = {"NextToken": _offset_token(begin + size)} if len(found) > begin + size else {}
+        return {"Results": [{"TrainingJob": told} for _, told in found[begin : begin + size]], **more}
 
     def stop(self, request: dict[str, Any], region: str) -> Mapping[str, Any]:
         """StopTrainingJob. A job that is stopping already is no error; one that has ended is."""

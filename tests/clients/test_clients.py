@@ -122,6 +122,7 @@ def test_sdk_2_estimator_s_toolkit_keeps_sigterm_from_the_script(
     assert_interrupted_once_and_done(launched)
     assert "SPOT005" in launched.rules  # a handler was there, and never ran
     assert "leaving on SIGTERM" not in launched.log
+    assert "channels []" in launched.log  # the source came by none that the script is told of
 
 
 def test_sdk_3_model_trainer(tmp_path: Path, training_image: str) -> None:

@@ -101,6 +101,45 @@ def test_a_description_says_again_what_was_asked_for(server: Server) -> None:
     assert (told["EnableManagedSpotTraining"], told["EnableNetworkIsolation"]) == (True, True)
 
 
+def found(sagemaker: Any, *filters: tuple[str, str, str], operator: str = "And") -> list[str]:
+    """The names of the jobs that a search finds, oldest first."""
+    expression = {
+        "Filters": [
+            {"Name": name, "Operator": relation, **({"Value": value} if value else {})}
+            for name, relation, value in filters
+        ],
+        "Operator": operator,
+    }
+    told = sagemaker.search(Resource="TrainingJob", SearchExpression=expression, SortOrder="Ascending")
+    return [each["TrainingJob"]["TrainingJobName"] for each in told["Results"]]
+
+
+def test_a_search_finds_jobs_by_their_properties(server: Server) -> None:
+    sagemaker, one, two = client(server, "sagemaker", "eu-north-1"), name_of("search-one"), name_of("search-two")
+    metrics = [{"Name": "loss", "Regex": "loss=([0-9.]+)"}]
+    algorithm = request(one)["AlgorithmSpecification"] | {"MetricDefinitions": metrics}
+    asked = request(one, AlgorithmSpecification=algorithm, HyperParameters={"lr": "1"})
+    sagemaker.create_training_job(**asked, Tags=[{"Key": "team", "Value": "a"}])
+    sagemaker.create_training_job(**request(two))
+    assert [ended(sagemaker, name)["TrainingJobStatus"] for name in (one, two)] == ["Completed", "Completed"]
+    assert found(sagemaker, ("TrainingJobStatus", "Equals", "Completed")) == [one, two]
+    assert found(sagemaker, ("TrainingJobStatus", "NotEquals", "Completed")) == []
+    assert found(sagemaker, ("Tags.team", "Equals", "a"), ("TrainingJobName", "Contains", "search")) == [one]
+    assert found(sagemaker, ("Metrics.loss", "LessThanOrEqualTo", "0.5")) == [one]
+    assert found(sagemaker, ("HyperParameters.lr", "NotExists", "")) == [two]
+    assert found(sagemaker, ("TrainingJobName", "In", f"{one},{two}"), ("Tags.team", "Exists", "")) == [one]
+    either = ("TrainingJobName", "Equals", two), ("Tags.team", "Exists", "")
+    assert found(sagemaker, *either, operator="Or") == [one, two]
+    assert found(sagemaker, ("CreationTime", "LessThan", "2020-01-01T00:00:00Z")) == []
+    assert found(sagemaker, ("EnableManagedSpotTraining", "Equals", "true")) == [one, two]
+    with pytest.raises(ClientError) as caught:
+        found(sagemaker, ("CreationTime", "LessThan", "soon"))
+    assert code_of(caught) == "ValidationException"
+    pages = sagemaker.get_paginator("search").paginate(Resource="TrainingJob", PaginationConfig={"PageSize": 1})
+    assert [len(page["Results"]) for page in pages] == [1, 1]
+    assert sagemaker.search(Resource="Experiment")["Results"] == []  # moto's
+
+
 def test_a_name_is_taken_until_the_job_is_deleted(server: Server) -> None:
     sagemaker, name = client(server, "sagemaker"), name_of("taken")
     sagemaker.create_training_job(**request(name))

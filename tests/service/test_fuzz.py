@@ -27,6 +27,7 @@ OPERATIONS = (
     "AddTags",
     "ListTags",
     "DeleteTags",
+    "Search",
 )
 CODES = {
     "ValidationException",

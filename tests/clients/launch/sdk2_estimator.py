@@ -18,4 +18,6 @@ estimator = Estimator(
     checkpoint_s3_uri="s3://launches/estimator/checkpoints/",
 )
 estimator.fit(logs="All")
+attached = Estimator.attach(estimator.latest_training_job.name, sagemaker_session=estimator.sagemaker_session)
+assert attached.model_data == estimator.model_data
 tell(estimator.latest_training_job.name)

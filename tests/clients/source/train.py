@@ -21,6 +21,7 @@ CHECKPOINTS.mkdir(parents=True, exist_ok=True)
 done = max((int(file.stem) for file in CHECKPOINTS.glob("*.json")), default=0)
 print(f"resuming from step {done}" if done else "starting at the beginning", flush=True)
 print("arguments", json.dumps(sys.argv[1:]), flush=True)
+print("channels", os.environ.get("SM_CHANNELS"), flush=True)
 for step in range(done + 1, STEPS + 1):
     time.sleep(0.1)
     print(f"step={step} loss={1 / step:.4f}", flush=True)

@@ -84,7 +84,8 @@ def test_the_sdks_driver_runs_the_script_of_each_host(
     runtime: LocalModeRuntime, python_image: str, tmp_path: Path
 ) -> None:
     hosts = ("algo-1", "algo-2")
-    script = "for folder in ('.', '/opt/ml/input/data/sm_drivers'): open(folder + '/mark', 'x')\n" + GREETS
+    greets = GREETS.replace("LISTENS_ON", HostsContract.listens_on)
+    script = "for folder in ('.', '/opt/ml/input/data/sm_drivers'): open(folder + '/mark', 'x')\n" + greets
     specs = [spec_of_host(tmp_path, host, hosts, script, python_image) for host in hosts]
     runtime.prepare(specs[0].job)
     attempts = runtime.start(specs)
