@@ -156,7 +156,9 @@ class _Comparison:
             return replace(unclear, why="nothing was restored")
 
         # Where another host was in its training when it wrote its part, nobody knows.
-        durable = [file for file in restored if file.version is not None and file.version.host in self._evidence.leading]
+        durable = [
+            file for file in restored if file.version is not None and file.version.host in self._evidence.leading
+        ]
         newest = next(self._sure(durable), None)
         least = self._least(newest) if newest else -inf
         known = replace(unclear, newest=newest, newest_value=least)
@@ -298,7 +300,6 @@ class _Comparison:
             if together or at_once or same_number:
                 return True
         return False
-
 
     def _lacks_a_hosts_part(self, version: Version) -> bool:
         """Whether another host that saves about as often has not come to its part of the same save, or not brought it

