@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.core.errors import UsageError
+from simulator.core.hosts import as_judged, hosts_of, log_name
 from simulator.core.timeline import Timeline, from_jsonl
 from simulator.explore.trials_file import TRIALS
 from simulator.reports.json_report import SCHEMA_VERSION, build_report
@@ -32,7 +33,8 @@ class LogTail:
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run read from its folder; `baselines` are the timelines of its uninterrupted runs."""
+    """A run read from its folder, that of several hosts as one story (see `as_judged`); `baselines` are the timelines of
+    its uninterrupted runs."""
 
     folder: Path
     report: dict[str, Any]
@@ -42,7 +44,8 @@ class FinishedRun:
     def log_tail(self, attempt: int, lines: int) -> LogTail | None:
         """The end of an attempt's log, None where it wrote none."""
         try:
-            with (self.folder / LOGS / f"attempt-{attempt}.log").open("rb") as file:
+            name = log_name(attempt, next(iter(hosts_of(self.timeline)), ""))
+            with (self.folder / LOGS / name).open("rb") as file:
                 size = file.seek(0, os.SEEK_END)
                 start = file.seek(max(0, size - LOG_TAIL_BYTES))
                 tail = file.read(LOG_TAIL_BYTES).split(b"\n")
@@ -72,7 +75,8 @@ def read_run(path: Path) -> FinishedRun:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise _no_run(path, f"its {REPORT if written is not None else TIMELINE} cannot be read: {error}") from error
-    return FinishedRun(path, report, timeline, [found for number in (1, 2) if (found := _baseline(path, number))])
+    told = as_judged(timeline)
+    return FinishedRun(path, report, told, [found for number in (1, 2) if (found := _baseline(path, number))])
 
 
 def _baseline(path: Path, number: int) -> Timeline | None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from simulator.core.errors import EnvironmentFailure, UsageError
+from simulator.core.hosts import log_name
 from simulator.core.timeline import Event
 from simulator.explore.pytest_case import CASE
 from simulator.explore.recording import RECORDING
@@ -106,7 +107,7 @@ class RunFolder:
 
     def log_file(self, attempt: int, host: str = "") -> Path:
         """Where the output of an attempt goes, or of one of its hosts: logs/attempt-N.log, logs/attempt-N.HOST.log."""
-        return self.path / LOGS / (f"attempt-{attempt}.{host}.log" if host else f"attempt-{attempt}.log")
+        return self.path / LOGS / log_name(attempt, host)
 
     def write_report(self, record: RunRecord) -> dict[str, Any]:
         """Write report.json, whole or not at all, the timeline again if some of it could not be written, and then the

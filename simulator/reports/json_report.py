@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from simulator.checks.evidence import Evidence, EvidenceMissing
@@ -13,6 +13,7 @@ from simulator.checks.signal_path import SignalPath, signal_path
 from simulator.core.attempt import schedule
 from simulator.core.billing import billing
 from simulator.core.clock import as_iso
+from simulator.core.hosts import as_judged, log_name
 from simulator.core.plan import Plan
 from simulator.core.timeline import Event, Kind, Timeline
 from simulator.reports.assumptions import assumptions
@@ -29,6 +30,7 @@ def build_report(record: RunRecord) -> dict[str, Any]:
 
     A partial run has the verdict `error`, whatever was seen until then; its findings are kept.
     """
+    record = replace(record, timeline=as_judged(record.timeline))
     money = billing(record.timeline)
     evidence = Evidence(record.timeline)
     report = {
@@ -104,7 +106,7 @@ def _attempt(record: RunRecord, evidence: Evidence, number: int) -> dict[str, An
         "manifest_at_kill": _manifest_at_kill(timeline, number),
         "signal_path": _where_known(signal_path, evidence, number),
         "grace_budget": _where_known(grace_budget, evidence, number),
-        "log": f"logs/attempt-{number}.log",
+        "log": f"logs/{log_name(number, next(iter(evidence.hosts), ''))}",
     }
 
 

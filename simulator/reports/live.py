@@ -68,7 +68,7 @@ class LiveView:
 
     def on_log(self, attempt: int, line: bytes | str, host: str = "") -> None:
         """Take in a log line; shown at the next refresh."""
-        self._progress.on_log(line)
+        self._progress.on_log(line, host)
 
     def tick(self, now: float) -> None:
         """Show the time."""

@@ -48,7 +48,7 @@ class PlainLines:
     def on_log(self, attempt: int, line: bytes | str, host: str = "") -> None:
         """A line that the script printed."""
         if not self._quiet_logs:
-            self._write(f"| {clean(line)}")
+            self._write(f"{host}| {clean(line)}")
 
     def tick(self, now: float) -> None:
         """Time passed."""

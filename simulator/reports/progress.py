@@ -9,6 +9,7 @@ from typing import Any
 
 from simulator.core.attempt import STOP_GRACE_SECONDS, Reclaim, schedule
 from simulator.core.errors import UsageError
+from simulator.core.hosts import is_a_followers
 from simulator.core.plan import Profile, Trigger, When, parse_when
 from simulator.core.timeline import Event, Kind
 from simulator.reports.wording import clean, number
@@ -37,6 +38,7 @@ class Progress:
         self.job = ""
         self.runtime = ""
         self.attempt = 0
+        self.hosts: list[str] = []  # where there are several, the leading one first
         self.status = ""
         self.status_since = 0.0
         self.metrics: dict[str, float] = {}
@@ -86,18 +88,21 @@ class Progress:
         """The instants of the reclaim that has begun."""
         return self._reclaim
 
-    def on_log(self, line: bytes | str) -> None:
-        """Take in a line of the script."""
-        self.log_tail.append(clean(line))
+    def on_log(self, line: bytes | str, host: str = "") -> None:
+        """Take in a line of the script; `host` is empty where the job has only one."""
+        self.log_tail.append(f"{host}| {clean(line)}" if host else clean(line))
 
     def on_event(self, event: Event) -> None:
         """Take in what happened."""
         data = event.data
+        if is_a_followers(event, self.hosts):
+            return
         match event.kind:
             case Kind.RUN_STARTED:
                 self._begin(data)
             case Kind.ATTEMPT_STARTED:
                 self.attempt, self._reclaim, self.countdown = event.attempt, None, None
+                self.hosts = list(data.get("hosts", ()))
                 self.metrics, self.in_flight = {}, {}
                 self.trigger_observed = ""
             case Kind.SECONDARY_STATUS:

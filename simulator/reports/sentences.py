@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from simulator.core.hosts import is_a_followers
 from simulator.core.plan import Profile
 from simulator.core.timeline import Event, Kind
 from simulator.reports.progress import Progress
@@ -12,6 +13,8 @@ from simulator.reports.wording import clean, count, number, seconds, size
 
 def sentence(event: Event, before: str, progress: Progress) -> str | None:
     """What is said of an event, None for nothing. `before`: the status until it; `progress`: the state after it."""
+    if is_a_followers(event, progress.hosts):
+        return None  # what happens to all of them is said once
     tell = _SENTENCES.get(event.kind)
     return tell(event, before, progress) if tell is not None else None
 

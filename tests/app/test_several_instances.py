@@ -83,6 +83,8 @@ def test_ranks_that_share_the_prefix_rightly_survive(tmp_path: Path, saving: str
     result = run(tmp_path, saving)
     assert (result.exit_code, errors(result)) == (ExitCode.SURVIVED, [])
     assert {event.data["host"] for event in result.record.timeline.of(Kind.KILLED)} == {"algo-1", "algo-2"}
+    resumed = result.report["attempts"][1]
+    assert (tmp_path / "out" / resumed["log"]).read_text().startswith("algo-1 begins at 30")
     assert sorted(path.name for path in (tmp_path / "out" / "logs").iterdir()) == [
         f"attempt-{attempt}.{host}.log" for attempt in (1, 2) for host in ("algo-1", "algo-2")
     ]
