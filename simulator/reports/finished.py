@@ -33,8 +33,8 @@ class LogTail:
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run read from its folder, that of several hosts as one story (see `as_judged`); `baselines` are the timelines of
-    its uninterrupted runs."""
+    """A run read from its folder, of several hosts as one story (see `as_judged`); `baselines` are the timelines of its
+    uninterrupted runs."""
 
     folder: Path
     report: dict[str, Any]
