@@ -163,7 +163,7 @@ def _uninterrupted(spec: LabSpec, folder: Path) -> Points:
                 plan,
                 folder / "recording",
                 [kept.on_event],
-                [lambda attempt, line: log.append(line.decode("utf-8", "replace"))],
+                [lambda attempt, line, host: log.append(line.decode("utf-8", "replace"))],
             )
     finally:
         kept.close()

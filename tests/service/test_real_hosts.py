@@ -51,15 +51,14 @@ def connect():
     raise SystemExit(f"{host} does not reach {first}")
 
 def exchange(word):
-    lines.write(f"{word}\\n")
-    lines.flush()
+    connection.sendall(f"{word}\\n".encode())
     return lines.readline().strip()
 
 resumed = os.path.exists(state)
 step = json.load(open(state))["step"] if resumed else 0
 connection = connect()
 connection.settimeout(60)
-lines = connection.makefile("rw")
+lines = connection.makefile("r")  # not "rw": what it has read ahead is lost at a write
 step = min(step, int(exchange(step)))  # the last one that both have
 while step < (120 if resumed else 10**9) and not asked:
     try:
