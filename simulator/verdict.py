@@ -18,7 +18,7 @@ from simulator.checks.evidence import Evidence, EvidenceMissing, JudgeOptions
 from simulator.checks.resume import Resume, resumes
 from simulator.checks.tried import not_tried
 from simulator.core.errors import ExitCode
-from simulator.core.hosts import log_name
+from simulator.core.hosts import log_to_read
 from simulator.core.lifecycle import FINAL, SecondaryStatus, TrainingJobStatus, status_of
 from simulator.core.timeline import Kind, Timeline
 
@@ -314,7 +314,7 @@ class _Judgement:
         last = next((f": {line.strip()}" for line in reversed(tail) if line.strip()), "")
         host = evidence.ended_by(attempt)
         on_host = f" on {host}" if host else ""
-        log = log_name(attempt, host or next(iter(evidence.hosts), ""))
+        log = log_to_read(attempt, evidence.hosts, host)
         return Reason(
             f"the job ended {status}",
             f"attempt {attempt} exited with {code}{on_host}{when}{last}",

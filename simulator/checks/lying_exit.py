@@ -71,8 +71,8 @@ def _failure(evidence: Evidence, attempt: int, exited: Event, told_at: float | N
         return [
             RULE.finding(
                 attempt,
-                f"T{script[1:]} saved {saved[-1].path} when it was told, and then exited with {code}: SageMaker calls "
-                "the job Failed and does not restart it, so that the checkpoint is of no use.",
+                f"{script.capitalize()} saved {saved[-1].path} when it was told, and then exited with {code}: "
+                "SageMaker calls the job Failed and does not restart it, so that the checkpoint is of no use.",
                 facts,
                 fix="Stay until SIGTERM, or go on training; a non-zero exit before it fails the job:\n"
                 "        save(state, CHECKPOINTS)\n"

@@ -79,6 +79,11 @@ def log_name(attempt: int, host: str = "") -> str:
     return f"attempt-{attempt}.{host}.log" if host else f"attempt-{attempt}.log"
 
 
+def log_to_read(attempt: int, hosts: Sequence[str], host: str = "") -> str:
+    """The log in which people look first: that of `host`, or else of the leading one; `hosts` as from `hosts_of`."""
+    return log_name(attempt, host or next(iter(hosts), ""))
+
+
 def exit_codes(timeline: Timeline, attempt: int) -> Mapping[str, int | None]:
     """Host → its exit code, of those that ended."""
     return {host_of(event): event.data.get("exit_code") for event in timeline.of(Kind.PROCESS_EXITED, attempt=attempt)}

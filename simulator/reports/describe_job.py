@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from simulator.core.billing import billing
 from simulator.core.clock import as_iso
+from simulator.core.hosts import exit_codes
 from simulator.core.job import TrainingJob
 from simulator.core.lifecycle import SecondaryStatus, status_of
 from simulator.core.timeline import Event, Kind, Timeline
@@ -116,9 +117,7 @@ def _failure_reason(timeline: Timeline) -> str:
     ended = timeline.last(Kind.ATTEMPT_ENDED)
     said = str(ended.data.get("failure_reason") or "") if ended else ""
     code = ended.data.get("exit_code") if ended else None
-    exits = timeline.of(Kind.PROCESS_EXITED, attempt=ended.attempt) if ended else []
-    host = next(
-        (str(exit.data["host"]) for exit in exits if exit.data["exit_code"] == code and "host" in exit.data), ""
-    )
+    exits = exit_codes(timeline, ended.attempt) if ended else {}
+    host = next((host for host, its_code in exits.items() if its_code == code), "")
     whose = f"the training process of {host}" if host else "the training process"
     return said[:FAILURE_REASON_CHARACTERS] or f"{whose} ended with exit code {code}"

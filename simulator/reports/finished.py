@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.core.errors import UsageError
-from simulator.core.hosts import as_judged, hosts_of, log_name
+from simulator.core.hosts import as_judged, hosts_of, log_to_read
 from simulator.core.timeline import Timeline, from_jsonl
 from simulator.explore.trials_file import TRIALS
 from simulator.reports.json_report import SCHEMA_VERSION, build_report
@@ -44,7 +44,7 @@ class FinishedRun:
     def log_tail(self, attempt: int, lines: int) -> LogTail | None:
         """The end of an attempt's log, None where it wrote none."""
         try:
-            name = log_name(attempt, next(iter(hosts_of(self.timeline)), ""))
+            name = log_to_read(attempt, hosts_of(self.timeline))
             with (self.folder / LOGS / name).open("rb") as file:
                 size = file.seek(0, os.SEEK_END)
                 start = file.seek(max(0, size - LOG_TAIL_BYTES))

@@ -13,7 +13,7 @@ from simulator.checks.signal_path import SignalPath, signal_path
 from simulator.core.attempt import schedule
 from simulator.core.billing import billing
 from simulator.core.clock import as_iso
-from simulator.core.hosts import as_judged, log_name
+from simulator.core.hosts import log_to_read
 from simulator.core.plan import Plan
 from simulator.core.timeline import Event, Kind, Timeline
 from simulator.reports.assumptions import assumptions
@@ -30,9 +30,9 @@ def build_report(record: RunRecord) -> dict[str, Any]:
 
     A partial run has the verdict `error`, whatever was seen until then; its findings are kept.
     """
-    record = replace(record, timeline=as_judged(record.timeline))
-    money = billing(record.timeline)
     evidence = Evidence(record.timeline)
+    record = replace(record, timeline=evidence.timeline)
+    money = billing(record.timeline)
     report = {
         "schema_version": SCHEMA_VERSION,
         **record.verdict.as_dict(),
@@ -106,7 +106,7 @@ def _attempt(record: RunRecord, evidence: Evidence, number: int) -> dict[str, An
         "manifest_at_kill": _manifest_at_kill(timeline, number),
         "signal_path": _where_known(signal_path, evidence, number),
         "grace_budget": _where_known(grace_budget, evidence, number),
-        "log": f"logs/{log_name(number, next(iter(evidence.hosts), ''))}",
+        "log": f"logs/{log_to_read(number, evidence.hosts)}",
     }
 
 

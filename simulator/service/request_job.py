@@ -21,6 +21,7 @@ from simulator.core.job import (
     MetricDefinition,
     StoppingCondition,
     TrainingJob,
+    host_names,
 )
 from simulator.core.metrics import DEFAULT_METRICS, MetricReader
 
@@ -87,14 +88,11 @@ def instance_groups(request: Mapping[str, Any]) -> tuple[InstanceGroup, ...]:
     asked = resources.get("InstanceGroups") or [
         {"InstanceGroupName": HOMOGENEOUS_CLUSTER, "InstanceType": "", **resources}
     ]
-    numbers = itertools.count(1)
+    counts = [group.get("InstanceCount", 1) for group in asked]
+    names = iter(host_names(sum(counts)))
     return tuple(
-        InstanceGroup(
-            group["InstanceGroupName"],
-            group["InstanceType"],
-            tuple(f"algo-{next(numbers)}" for _ in range(group.get("InstanceCount", 1))),
-        )
-        for group in asked
+        InstanceGroup(group["InstanceGroupName"], group["InstanceType"], tuple(itertools.islice(names, count)))
+        for group, count in zip(asked, counts, strict=True)
     )
 
 

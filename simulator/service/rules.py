@@ -9,12 +9,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from simulator.core.errors import UsageError
-from simulator.core.job import split_s3_uri
+from simulator.core.job import MAX_INSTANCES, split_s3_uri
 from simulator.service.errors import ResourceLimitExceeded, ValidationException
 from simulator.service.request_job import keeps_warm, named_groups
 
 MAX_RUNTIME_SECONDS = 28 * 86_400  # StoppingCondition: "The default value is 1 day. The maximum value is 28 days."
-MAX_INSTANCES = 20  # of a job: each is a container, or a tree of processes, with its own copy of the data
 NO_CHECKPOINT_PATHS = ("/opt/ml/input", "/opt/ml/model", "/opt/ml/output")
 
 

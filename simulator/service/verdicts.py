@@ -5,8 +5,6 @@ from __future__ import annotations
 from simulator.verdict import Answer, Verdict
 
 ON_DEMAND = "nothing to prove: on demand, its instance is never taken away"
-
-
 STOPPED = "nothing proved: it was stopped before its end"
 
 

@@ -210,23 +210,24 @@ def test_a_single_handing_over_is_no_collision() -> None:
     assert shared_path_collision.check(Evidence(on_hosts(alone, saves_too(alone, 0.1, digest="x")))) == []
 
 
-def test_hosts_that_take_turns_with_one_file_are_no_collision() -> None:
+def uninterrupted(save_every: int) -> Timeline:
+    """A hundred steps, and saves under one name."""
     run = Run()
     with run.attempt() as first:
-        train(first, 1, 101, save_every=10, name="state.npz")
+        train(first, 1, 101, save_every=save_every, name="state.npz")
         first.exit()
-    alone = run.timeline()
+    return run.timeline()
+
+
+def test_hosts_that_take_turns_with_one_file_are_no_collision() -> None:
+    alone = uninterrupted(save_every=10)
     later = on_hosts(alone, saves_too(alone, 5.0, digest="x"))
     assert shared_path_collision.check(Evidence(later)) == []
 
 
 def test_uploads_that_each_host_leaves_out_are_not_other_bytes() -> None:
     """S3 is slower than the saves: one host sent the odd versions, the other the even ones, all of the same bytes."""
-    run = Run()
-    with run.attempt() as first:
-        train(first, 1, 101, save_every=5, name="state.npz")
-        first.exit()
-    alone = run.timeline()
+    alone = uninterrupted(save_every=5)
     uploads = [event.data["digest"] for event in alone.of(Kind.UPLOAD_FINISHED)]
 
     def every_second(event: Event, of: int) -> Event | None:

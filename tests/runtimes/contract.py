@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from simulator.core.errors import EnvironmentFailure
-from simulator.core.job import CheckpointConfig, TrainingJob
+from simulator.core.job import CheckpointConfig, TrainingJob, host_names
 from simulator.runtimes.port import AttemptSpec, RunningAttempt, Runtime
 
 SECONDS = 60.0
@@ -204,7 +204,7 @@ class HostsContract:
     @pytest.fixture
     def make_specs(self, tmp_path: Path, image: str | None) -> MakeSpecs:
         def make_specs(*scripts: str, **job: object) -> list[AttemptSpec]:
-            hosts = tuple(f"algo-{number}" for number, _ in enumerate(scripts, 1))
+            hosts = host_names(len(scripts))
             return [
                 spec_of_host(tmp_path, host, hosts, script, image, **job)
                 for host, script in zip(hosts, scripts, strict=True)

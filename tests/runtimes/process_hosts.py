@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from simulator.core.errors import EnvironmentFailure, UsageError
+from simulator.core.job import host_names
 from simulator.runtimes.port import AttemptSpec
 from simulator.runtimes.process import ProcessRuntime
 from simulator.runtimes.process.entrypoints import Entrypoint
@@ -109,11 +110,11 @@ class ProcessHostsContract(HostsContract):
     def test_more_hosts_than_it_has_addresses_for_are_refused(self, runtime: ProcessRuntime, tmp_path: Path) -> None:
         job = specs_below(tmp_path, 1)[0].job
         with pytest.raises(UsageError) as refusal:
-            runtime.prepare(replace(job, hosts=tuple(f"algo-{number}" for number in range(1, 256))))
+            runtime.prepare(replace(job, hosts=host_names(255)))
         assert "254" in refusal.value.why
 
 
 def specs_below(folder: Path, number: int) -> list[AttemptSpec]:
     """The hosts of an attempt that listen at their names."""
-    hosts = [f"algo-{index}" for index in range(1, number + 1)]
+    hosts = host_names(number)
     return [spec_of_host(folder, host, hosts, LISTENS) for host in hosts]

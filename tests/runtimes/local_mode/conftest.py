@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -96,6 +97,26 @@ def spec_of(
         **job,  # type: ignore[arg-type]
     )
     return AttemptSpec(training_job, "run", attempt, "algo-1", instance, instance / "checkpoints")
+
+
+def removed_after_kill(runtime: LocalModeRuntime, harness: str, folder: Path, image: str, leaves: int) -> list[str]:
+    """What a sweep removes of another harness, a script that says its owner once all is started, that was killed while
+    so many containers and networks of its were there."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", harness, str(folder), image],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[3],
+    )
+    assert process.stdout is not None
+    its_owner = process.stdout.readline().strip()
+    assert len(left_in_engine(its_owner)) == leaves
+    process.kill()
+    process.communicate()
+    removed = runtime.sweep()
+    assert left_in_engine(its_owner) == []
+    return removed
 
 
 def left_in_engine(of_owner: str) -> list[str]:

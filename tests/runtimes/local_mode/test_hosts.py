@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +13,7 @@ from simulator.runtimes.local_mode import LocalModeRuntime
 from simulator.runtimes.ownership import owner
 from simulator.runtimes.port import AttemptSpec
 from tests.runtimes.contract import GREETS, SECONDS, HostsContract, MakeSpecs, StartHosts, spec_of_host
-from tests.runtimes.local_mode.conftest import left_in_engine
+from tests.runtimes.local_mode.conftest import left_in_engine, removed_after_kill
 
 pytestmark = pytest.mark.docker
 
@@ -63,17 +61,7 @@ class TestAnImagesOwnEntrypoint(HostsContract):
         self, runtime: LocalModeRuntime, own_entrypoint_image: str, start_hosts: StartHosts, tmp_path: Path
     ) -> None:
         living = start_hosts(SLEEPS, SLEEPS)
-        command = [sys.executable, "-c", HARNESS, str(tmp_path / "other"), own_entrypoint_image]
-        harness = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3]
-        )
-        assert harness.stdout is not None
-        its_owner = harness.stdout.readline().strip()
-        assert len(left_in_engine(its_owner)) == 3
-        harness.kill()
-        harness.communicate()
-        removed = runtime.sweep()
-        assert left_in_engine(its_owner) == []
+        removed = removed_after_kill(runtime, HARNESS, tmp_path / "other", own_entrypoint_image, leaves=3)
         folders = [tmp_path / "other" / host / "instance" for host in ("algo-1", "algo-2")]
         assert {f"folder {folder}" for folder in folders} <= set(removed)
         assert not [folder for folder in folders if folder.exists()]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from simulator.runtimes.local_mode import LocalModeRuntime, attempt, folders
 from simulator.runtimes.ownership import owner
 from simulator.runtimes.port import LABEL_OWNER
 from tests.runtimes.contract import SECONDS, until_line
-from tests.runtimes.local_mode.conftest import Start, left_in_engine, spec_of
+from tests.runtimes.local_mode.conftest import Start, left_in_engine, removed_after_kill, spec_of
 from tests.runtimes.local_mode.relay import EngineRelay
 
 pytestmark = pytest.mark.docker
@@ -219,17 +218,7 @@ def test_what_a_killed_harness_left_is_swept_and_a_living_ones_is_not(
     runtime: LocalModeRuntime, own_entrypoint_image: str, start_image: Start, tmp_path: Path
 ) -> None:
     living = start_image(SLEEPS, attempt=2)
-    command = [sys.executable, "-c", HARNESS, str(tmp_path / "other" / "instance"), own_entrypoint_image]
-    harness = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3]
-    )
-    assert harness.stdout is not None
-    its_owner = harness.stdout.readline().strip()
-    assert len(left_in_engine(its_owner)) == 2
-    harness.kill()
-    harness.communicate()
-    removed = runtime.sweep()
-    assert left_in_engine(its_owner) == []
+    removed = removed_after_kill(runtime, HARNESS, tmp_path / "other" / "instance", own_entrypoint_image, leaves=2)
     assert {"container", "network"} <= {line.split()[0] for line in removed}
     assert f"folder {tmp_path / 'other' / 'instance'}" in removed
     assert not (tmp_path / "other" / "instance").exists()
